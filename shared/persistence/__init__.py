@@ -1,0 +1,1 @@
+"""Databases: connections, the unit of work, migrations. The only room that knows SQL dialects."""

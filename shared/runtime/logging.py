@@ -1,0 +1,40 @@
+"""Logging: one JSON line per event on standard error, ready for any collector; readable lines on a terminal.
+
+Values are logged as fields, never pasted into the message, so a newline in a name cannot forge a line.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import structlog
+
+
+def configure_logging(level: str, service: str, *, json_lines: bool | None = None) -> None:
+    """Set up once per process; `json_lines` defaults to true unless standard error is a terminal."""
+    if json_lines is None:
+        json_lines = not sys.stderr.isatty()
+    renderer = structlog.processors.JSONRenderer(ensure_ascii=False) if json_lines else structlog.dev.ConsoleRenderer()
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    structlog.contextvars.bind_contextvars(service=service)
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+    # pika reports every refused connection with a stack of its own; our relay and consumer say it in one line.
+    logging.getLogger("pika").setLevel(logging.CRITICAL)
+
+
+def get_logger(name: str) -> structlog.stdlib.BoundLogger:
+    """A logger that takes an event name and fields: `log.info("relay.published", count=3)`."""
+    logger: structlog.stdlib.BoundLogger = structlog.get_logger(name)
+    return logger

@@ -1,0 +1,158 @@
+"""Settings of a process, read once from the environment. No other module reads the environment.
+
+Every setting `NAME` is the variable `LIANMENG_NAME`; `LIANMENG_NAME_FILE` names a file that holds the value
+(Docker and Kubernetes secrets). `docs/settings.md` is generated from this table.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+PREFIX = "LIANMENG_"
+PROFILES = ("production", "demo", "test")
+
+#: The master secret of the demo. Known to everybody, hence refused outside the demo and test profiles.
+DEMO_MASTER_SECRET = "demo-master-secret-known-to-everybody"  # noqa: S105 - public on purpose, refused in production
+#: Shortest master secret accepted in production, in characters: 32 of base64 carry 192 bits.
+MASTER_SECRET_LENGTH_MIN = 32
+#: Words that betray a password copied from an example.
+SAMPLE_WORDS = ("demo", "changeme", "change-me", "example", "guest", "password", "secret")
+
+
+class SettingsRefused(Exception):
+    """The process must not start with these settings; every fault is named."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("settings refused:\n" + "\n".join(f"  {fault}" for fault in faults))
+        self.faults = faults
+
+
+def _setting(default: Any, doc: str, *, secret: bool = False, unit: str = "") -> Any:
+    return field(default=default, metadata={"doc": doc, "secret": secret, "unit": unit})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What an operator can turn. Immutable once read."""
+
+    service: str = _setting("", "which service this process runs: membership, meetings, finance or notifications")
+    profile: str = _setting("production", "production, demo or test; demo and test accept the sample secrets")
+    database_url: str = _setting("", "SQLAlchemy URL, postgresql+psycopg://… or sqlite:///…", secret=True)
+    database_pool_size: int = _setting(8, "connections a process keeps at most", unit="connections")
+    broker_url: str = _setting("", "AMQP URL of RabbitMQ; not needed by web processes", secret=True)
+    broker_heartbeat_seconds: int = _setting(20, "heartbeat asked of the broker; 5-20 is the recommended range", unit="s")
+    broker_blocked_seconds: int = _setting(60, "how long a broker alarm may block before the connection is dropped", unit="s")
+    master_secret: str = _setting("", "key material from which membership encrypts its signing keys", secret=True)
+    issuer: str = _setting("urn:lianmeng:membership", "`iss` of the tokens that membership signs and all verify")
+    public_url: str = _setting("http://127.0.0.1:8080", "address under which people and platforms reach the gateway")
+    trusted_proxies: int = _setting(0, "how many proxies in front are ours and may set X-Forwarded-For", unit="proxies")
+    body_bytes_max: int = _setting(1_048_576, "largest request body; a longer one is refused unread", unit="bytes")
+    log_level: str = _setting("INFO", "DEBUG, INFO, WARNING or ERROR")
+    worker_port: int = _setting(9000, "port of the worker's health and metrics; 0 turns it off")
+    relay_batch: int = _setting(200, "events the relay publishes at a time", unit="events")
+    consumer_batch: int = _setting(50, "events the consumer takes in one transaction; also the prefetch", unit="events")
+    poll_seconds: float = _setting(1.0, "safety net: how often relay and consumer look without being woken", unit="s")
+    smtp_host: str = _setting("", "mail server; empty turns e-mail off")
+    smtp_port: int = _setting(587, "port of the mail server")
+    smtp_user: str = _setting("", "user at the mail server; empty for none")
+    smtp_password: str = _setting("", "password at the mail server", secret=True)
+    smtp_starttls: bool = _setting(True, "whether STARTTLS is demanded of the mail server")
+    mail_from: str = _setting("lianmeng@localhost", "sender of the e-mails")
+    webhooks_allow_private: bool = _setting(False, "accept webhook targets on http and private addresses; demo and tests only")
+    failpoint: str = _setting("", "tests only: `seam[:event type]` at which this process kills itself")
+
+    @classmethod
+    def from_environment(cls, service: str = "", environment: Mapping[str, str] | None = None) -> Settings:
+        """Read, convert and check. Raises SettingsRefused naming every fault."""
+        source = os.environ if environment is None else environment
+        faults: list[str] = []
+        values: dict[str, Any] = {}
+        for each in fields(cls):
+            text = _read(source, each.name.upper(), faults)
+            if text is None:
+                continue
+            try:
+                values[each.name] = _convert(text, type(each.default))
+            except ValueError:
+                faults.append(f"{PREFIX}{each.name.upper()}: not a {type(each.default).__name__}: {_shown(each, text)}")
+        if service:
+            values["service"] = service
+        settings = cls(**values)
+        faults += settings.faults()
+        if faults:
+            raise SettingsRefused(faults)
+        return settings
+
+    def faults(self) -> list[str]:
+        """Everything that forbids starting with these settings."""
+        found: list[str] = []
+        if self.profile not in PROFILES:
+            found.append(f"{PREFIX}PROFILE: must be one of {', '.join(PROFILES)}")
+        if not self.database_url:
+            found.append(f"{PREFIX}DATABASE_URL: missing")
+        if self.profile == "production":
+            found += self._production_faults()
+        return found
+
+    def _production_faults(self) -> list[str]:
+        found: list[str] = []
+        if self.service == "membership":
+            if len(self.master_secret) < MASTER_SECRET_LENGTH_MIN:
+                found.append(f"{PREFIX}MASTER_SECRET: needs at least {MASTER_SECRET_LENGTH_MIN} characters")
+            if self.master_secret == DEMO_MASTER_SECRET:
+                found.append(f"{PREFIX}MASTER_SECRET: is the demo's")
+        for name, url in (("DATABASE_URL", self.database_url), ("BROKER_URL", self.broker_url)):
+            password = _password_of(url)
+            if password and any(word in password.lower() for word in SAMPLE_WORDS):
+                found.append(f"{PREFIX}{name}: carries a sample password")
+        for name, given in (("WEBHOOKS_ALLOW_PRIVATE", self.webhooks_allow_private), ("FAILPOINT", self.failpoint)):
+            if given:
+                found.append(f"{PREFIX}{name}: only for the demo and test profiles")
+        return found
+
+    def secret_or_demo(self) -> str:
+        """The master secret; outside production the demo's where none is set."""
+        return self.master_secret or DEMO_MASTER_SECRET
+
+
+def _read(source: Mapping[str, str], name: str, faults: list[str]) -> str | None:
+    file = source.get(f"{PREFIX}{name}_FILE")
+    if file:
+        try:
+            return Path(file).read_text("utf-8").strip()
+        except OSError as error:
+            faults.append(f"{PREFIX}{name}_FILE: {error.strerror}: {file}")
+            return None
+    return source.get(f"{PREFIX}{name}")
+
+
+def _convert(text: str, kind: type) -> Any:
+    if kind is bool:
+        words = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
+        if text.lower() not in words:
+            raise ValueError(text)
+        return words[text.lower()]
+    return kind(text)
+
+
+def _shown(each: Any, text: str) -> str:
+    return "(hidden)" if each.metadata["secret"] else text
+
+
+def _password_of(url: str) -> str:
+    authority = url.split("://", 1)[-1].split("/", 1)[0]
+    return authority.rsplit("@", 1)[0].partition(":")[2] if "@" in authority else ""
+
+
+def derive_key(secret: str, purpose: str) -> bytes:
+    """32 bytes for one purpose out of the master secret (HKDF-SHA256, RFC 5869), urlsafe base64 as Fernet wants."""
+    from cryptography.hazmat.primitives import hashes  # noqa: PLC0415 - 40 ms that only membership pays
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF  # noqa: PLC0415
+
+    raw = HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=purpose.encode()).derive(secret.encode())
+    return base64.urlsafe_b64encode(raw)
