@@ -1,0 +1,1 @@
+"""Membership: applications, the roster, offices, accounts, and the tokens everybody else verifies."""

@@ -1,0 +1,1 @@
+"""Rules of membership: pure, standard library and shared.errors only. No clock, no database, no request."""
