@@ -19,6 +19,7 @@ def configure_logging(level: str, service: str, *, json_lines: bool | None = Non
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            _naming(service),
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
@@ -28,10 +29,17 @@ def configure_logging(level: str, service: str, *, json_lines: bool | None = Non
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
-    structlog.contextvars.bind_contextvars(service=service)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
     # pika reports every refused connection with a stack of its own; our relay and consumer say it in one line.
     logging.getLogger("pika").setLevel(logging.CRITICAL)
+
+
+def _naming(service: str) -> structlog.typing.Processor:
+    def add_service(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        event.setdefault("service", service)
+        return event
+
+    return add_service
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:

@@ -6,7 +6,6 @@ Every setting `NAME` is the variable `LIANMENG_NAME`; `LIANMENG_NAME_FILE` names
 
 from __future__ import annotations
 
-import base64
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -148,11 +147,3 @@ def _password_of(url: str) -> str:
     authority = url.split("://", 1)[-1].split("/", 1)[0]
     return authority.rsplit("@", 1)[0].partition(":")[2] if "@" in authority else ""
 
-
-def derive_key(secret: str, purpose: str) -> bytes:
-    """32 bytes for one purpose out of the master secret (HKDF-SHA256, RFC 5869), urlsafe base64 as Fernet wants."""
-    from cryptography.hazmat.primitives import hashes  # noqa: PLC0415 - 40 ms that only membership pays
-    from cryptography.hazmat.primitives.kdf.hkdf import HKDF  # noqa: PLC0415
-
-    raw = HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=purpose.encode()).derive(secret.encode())
-    return base64.urlsafe_b64encode(raw)

@@ -1,0 +1,122 @@
+"""Wake-ups: "something was committed, look now". A hint for speed, never needed for correctness.
+
+In the process: an event. Between processes on PostgreSQL: NOTIFY, sent by a thread of its own on its own
+connection *after* the commit, and coalesced: however many units commit while one NOTIFY is on its way, one more
+follows. A NOTIFY inside every transaction would take a global lock and halve the commit rate at 16 clients.
+Who misses a wake-up finds the work at the next slow poll.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import psycopg
+
+from shared.persistence.database import CONNECT_SECONDS, Database
+from shared.runtime.logging import get_logger
+
+CHANNEL = "lianmeng_wakeup"
+#: How long to wait before trying a broken LISTEN or NOTIFY connection again, in seconds.
+RECONNECT_SECONDS = 1.0
+#: How often the listening thread looks whether it is to stop, in seconds.
+STOP_CHECK_SECONDS = 0.5
+
+log = get_logger(__name__)
+
+
+class Wakeups:
+    """One per database and process."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._listeners: set[threading.Event] = set()
+        self._lock = threading.Lock()
+        self._ring_wanted = threading.Event()
+        self._stopping = threading.Event()
+        self._ringer: threading.Thread | None = None
+        self._hearer: threading.Thread | None = None
+
+    def ring(self) -> None:
+        """Tell every listener, here and in other processes. Returns at once and never fails."""
+        self._ring_here()
+        if self._database.is_postgresql:
+            self._ring_wanted.set()
+            if self._ringer is None:
+                self._start_ringer()
+
+    def listener(self) -> threading.Event:
+        """An event that is set by every ring from now on. The owner clears it before it looks for work."""
+        event = threading.Event()
+        with self._lock:
+            self._listeners.add(event)
+        return event
+
+    def hear_other_processes(self) -> None:
+        """Start listening for the rings of other processes; workers do, web processes need not."""
+        if self._database.is_postgresql and self._hearer is None:
+            self._hearer = threading.Thread(target=self._hear, name="wakeups-hear", daemon=True)
+            self._hearer.start()
+
+    def stop(self) -> None:
+        """End the threads; listeners are woken a last time."""
+        self._stopping.set()
+        self._ring_wanted.set()
+        self._ring_here()
+        for thread in (self._ringer, self._hearer):
+            if thread is not None:
+                thread.join(timeout=CONNECT_SECONDS)
+
+    def _ring_here(self) -> None:
+        with self._lock:
+            for event in self._listeners:
+                event.set()
+
+    def _start_ringer(self) -> None:
+        with self._lock:
+            if self._ringer is None and not self._stopping.is_set():
+                self._ringer = threading.Thread(target=self._ring_others, name="wakeups-ring", daemon=True)
+                self._ringer.start()
+
+    def _ring_others(self) -> None:
+        connection: psycopg.Connection[Any] | None = None
+        while True:
+            self._ring_wanted.wait()
+            self._ring_wanted.clear()
+            if self._stopping.is_set():
+                break
+            try:
+                connection = connection or self._connect()
+                connection.execute(f"NOTIFY {CHANNEL}")
+            except psycopg.Error as error:
+                log.warning("wakeups.notify_failed", error=str(error).strip())
+                connection = _close(connection)
+                self._stopping.wait(RECONNECT_SECONDS)
+        _close(connection)
+
+    def _hear(self) -> None:
+        connection: psycopg.Connection[Any] | None = None
+        while not self._stopping.is_set():
+            try:
+                if connection is None:
+                    connection = self._connect()
+                    connection.execute(f"LISTEN {CHANNEL}")
+                    self._ring_here()  # whatever was rung while nobody listened
+                for _ in connection.notifies(timeout=STOP_CHECK_SECONDS):
+                    self._ring_here()
+                    if self._stopping.is_set():
+                        break
+            except psycopg.Error as error:
+                log.warning("wakeups.listen_failed", error=str(error).strip())
+                connection = _close(connection)
+                self._stopping.wait(RECONNECT_SECONDS)
+        _close(connection)
+
+    def _connect(self) -> psycopg.Connection[Any]:
+        url = self._database.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        return psycopg.connect(url, autocommit=True, connect_timeout=CONNECT_SECONDS)
+
+
+def _close(connection: psycopg.Connection[Any] | None) -> None:
+    if connection is not None:
+        connection.close()
