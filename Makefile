@@ -1,0 +1,78 @@
+# The commands of the house. `make` alone lists them.
+#
+# Every target prepares what it needs: a clean clone and Python 3.11 or newer are enough for `make demo` and `make test`.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.ONESHELL:
+MAKEFLAGS += --no-print-directory
+
+VENV ?= .venv
+PY := $(VENV)/bin/python
+ARGS ?=
+export VENV
+
+.PHONY: help
+help: ## list the targets
+	@printf 'Lianmeng: the governance platform of an alliance. Targets:\n\n'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@printf '\nARGS="…" is handed on, e.g.  make demo ARGS=--once   make test ARGS="tests/unit -k roll"\n'
+
+.PHONY: demo
+demo: runtime ## found an embedded alliance, play the admission story, then serve it (ARGS=--once: end after the story)
+	@exec $(PY) -m deploy.embedded demo $(ARGS)
+
+.PHONY: test
+test: setup ## run every test; starts PostgreSQL and RabbitMQ by itself (CI=true: a missing one is a failure)
+	@exec $(PY) -m pytest $(ARGS)
+
+.PHONY: lint
+lint: setup ## style, types, and the import rules of the house
+	@$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+.PHONY: format
+format: setup ## let ruff write the style
+	@$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+.PHONY: docs
+docs: setup ## write the generated documents anew (events, settings)
+	@$(PY) -m deploy.documents
+
+.PHONY: bench-chain
+bench-chain: setup ## from the deciding vote to the e-mail being handed over, in milliseconds
+	@exec $(PY) -m tests.benchmarks.chain $(ARGS)
+
+.PHONY: compose-up
+compose-up: ## the same alliance on RabbitMQ and PostgreSQL behind nginx: http://127.0.0.1:8080
+	@docker compose up -d --build --wait
+	echo 'Lianmeng answers on http://127.0.0.1:8080'
+
+.PHONY: compose-down
+compose-down: ## stop it and throw its data away
+	@docker compose down --volumes --remove-orphans
+
+.PHONY: setup
+setup: ## make .venv hold what the lock says, for tests and checks
+	@requirements/environment dev
+
+.PHONY: runtime
+runtime:
+	@requirements/environment runtime
+
+.PHONY: lock
+lock: setup ## choose versions anew and lock them with hashes, no index named (ARGS=--upgrade: the newest that fit)
+	@command -v uv >/dev/null || $(PY) -m pip install -qq uv
+	lock() { PATH="$$PATH:$(VENV)/bin" uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --no-header $(ARGS) "$$@"; }
+	lock requirements/dev.in -o requirements/dev.txt
+	lock requirements/runtime.in -c requirements/dev.txt -o requirements/runtime.txt
+
+.PHONY: clean
+clean: ## remove the environment, caches and the embedded alliance's data
+	@rm -rf $(VENV) var .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis htmlcov .coverage
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
