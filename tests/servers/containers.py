@@ -1,0 +1,167 @@
+"""PostgreSQL and RabbitMQ as containers, through testcontainers, where a Docker engine answers.
+
+Readiness is judged by our own conditions (a query, an AMQP and a management answer). Containers carry the
+session's process id, so that a later session can remove what a killed one left behind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from tests.servers.broker import START_SECONDS, Broker
+from tests.servers.ports import HOST, free_ports
+from tests.servers.postgresql import PostgreSQL
+from tests.waiting import wait_until
+
+POSTGRESQL_IMAGE = "postgres:17"
+RABBITMQ_IMAGE = "rabbitmq:4-management"
+#: Whose container: `<host name>/<process id>`.
+OWNER_LABEL = "lianmeng.tests.owner"
+USER = "lianmeng"
+PASSWORD = "for-tests-only"
+
+
+class NoContainers(Exception):
+    """No engine answers, or an image cannot be had."""
+
+
+def engine() -> Any:
+    """The engine's client; raises NoContainers with the reason."""
+    # The reaper is one more image to pull, and this package removes what it started.
+    os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")
+    try:
+        import docker  # type: ignore[import-untyped] # ships no types, and no stubs are kept up
+
+        client = docker.from_env(timeout=60)
+        client.ping()
+    except Exception as error:
+        raise NoContainers(f"no Docker engine answers: {type(error).__name__}") from error
+    return client
+
+
+def postgresql(settings: dict[str, str]) -> PostgreSQL:
+    """Start a PostgreSQL container with these settings and wait until it answers a query."""
+    [port] = free_ports(1)
+    flags = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+    container = _start(
+        POSTGRESQL_IMAGE,
+        ports={5432: port},
+        environment={"POSTGRES_USER": USER, "POSTGRES_PASSWORD": PASSWORD, "POSTGRES_DB": "postgres"},
+        command=["postgres", *flags],
+    )
+    server = PostgreSQL(
+        host=HOST,
+        port=port,
+        user=USER,
+        password=PASSWORD,
+        how=f"container {POSTGRESQL_IMAGE}",
+        stop=functools.partial(container.stop),
+    )
+    with _logs_on_failure(container):
+        wait_until(
+            lambda: server.query("SELECT 1"),
+            f"container {POSTGRESQL_IMAGE} answering",
+            seconds=START_SECONDS,
+            every=0.1,
+            ignoring=(psycopg.Error,),
+        )
+    return server
+
+
+class ContainerBroker(Broker):
+    """A broker in a container. Its ports are fixed, so it comes back at the same address after a restart."""
+
+    def __init__(self, container: Any, port: int, management_port: int) -> None:
+        super().__init__(
+            host=HOST,
+            port=port,
+            management_port=management_port,
+            user=USER,
+            password=PASSWORD,
+            how=f"container {RABBITMQ_IMAGE}",
+        )
+        self._container = container
+
+    def control(self, *arguments: str) -> str:
+        status, output = self._container.get_wrapped_container().exec_run(["rabbitmqctl", *arguments])
+        text: str = output.decode(errors="replace")
+        assert status == 0, f"rabbitmqctl {' '.join(arguments)}: {text}"
+        return text
+
+    def kill(self) -> None:
+        self._container.get_wrapped_container().kill()
+
+    def revive(self) -> None:
+        self._container.get_wrapped_container().start()
+        self.wait_until_it_serves()
+
+    def dispose(self) -> None:
+        self._container.stop()
+
+
+def broker() -> Broker:
+    """Start a RabbitMQ container and wait until AMQP and management answer."""
+    port, management_port = free_ports(2)
+    container = _start(
+        RABBITMQ_IMAGE,
+        ports={5672: port, 15672: management_port},
+        environment={"RABBITMQ_DEFAULT_USER": USER, "RABBITMQ_DEFAULT_PASS": PASSWORD},
+    )
+    found = ContainerBroker(container, port, management_port)
+    with _logs_on_failure(container):
+        found.wait_until_it_serves()
+    return found
+
+
+def _start(image: str, *, ports: dict[int, int], environment: dict[str, str], command: Any = None) -> Any:
+    client = engine()
+    _remove_left_behind(client)
+    _ensure_image(client, image)
+    from testcontainers.core.container import DockerContainer
+
+    container = DockerContainer(image, command=command, env=environment, labels={OWNER_LABEL: _owner(os.getpid())})
+    for inside, outside in ports.items():
+        container.ports[str(inside)] = (HOST, outside)  # type: ignore[assignment] # docker-py's form for loopback only
+    return container.start()
+
+
+def _ensure_image(client: Any, image: str) -> None:
+    import docker.errors  # type: ignore[import-untyped] # as above
+
+    try:
+        client.images.get(image)
+    except docker.errors.ImageNotFound:
+        try:
+            client.images.pull(image)
+        except docker.errors.DockerException as error:
+            raise NoContainers(f"the engine answers, but image {image} cannot be had") from error
+
+
+def _owner(pid: int) -> str:
+    return f"{socket.gethostname()}/{pid}"
+
+
+def _remove_left_behind(client: Any) -> None:
+    """Containers of sessions on this host whose process is gone: killed before they could clean up."""
+    for container in client.containers.list(all=True, filters={"label": OWNER_LABEL}):
+        host, _, pid = container.labels[OWNER_LABEL].partition("/")
+        if host == socket.gethostname() and not Path(f"/proc/{pid}").exists():
+            with contextlib.suppress(Exception):  # another session may be removing it at this moment
+                container.remove(force=True, v=True)
+
+
+@contextlib.contextmanager
+def _logs_on_failure(container: Any) -> Any:
+    try:
+        yield
+    except BaseException as error:
+        error.add_note(container.get_wrapped_container().logs(tail=50).decode(errors="replace"))
+        container.stop()
+        raise
