@@ -1,0 +1,225 @@
+"""The inbox: every event that arrived, so that its effect happens once, and what became of it.
+
+A row is written in the transaction of the effect. `deferred` events are tried again when they fall due, `parked` ones
+wait for an operator; both keep their body, and both hold back the later events of their subject, and only those.
+Rows must outlive every redelivery, parking and restore, or an old copy would be applied twice: they are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from shared.errors import NotFound
+from shared.persistence.columns import Utc, kernel_metadata
+from shared.persistence.database import insert_ignoring_conflicts
+from shared.persistence.unit_of_work import Reading, UnitOfWork
+
+DONE = "done"
+DEFERRED = "deferred"
+PARKED = "parked"
+#: Reason of an event that waits for an earlier one of its subject.
+BEHIND = "waits behind an earlier event of its subject"
+#: Longest reason kept, in characters.
+REASON_CHARACTERS_MAX = 500
+
+inbox = sa.Table(
+    "inbox",
+    kernel_metadata,
+    sa.Column("source", sa.String(200), primary_key=True),
+    sa.Column("event_id", sa.String(200), primary_key=True),
+    sa.Column("type", sa.String(200), nullable=False),
+    sa.Column("subject", sa.String(200), nullable=False),
+    sa.Column("sequence", sa.BigInteger, nullable=False),
+    sa.Column("state", sa.String(10), nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("next_attempt_at", Utc),
+    sa.Column("reason", sa.String(REASON_CHARACTERS_MAX)),
+    # Only while there is something left to do with it. Bytes: what is parked may be anything but text.
+    sa.Column("body", sa.LargeBinary),
+    sa.Column("received_at", Utc, nullable=False),
+    sa.Column("settled_at", Utc),
+    sa.CheckConstraint("state IN ('done', 'deferred', 'parked')", name="state"),
+    sa.Index(
+        "ix_inbox_open",
+        "source",
+        "subject",
+        "sequence",
+        postgresql_where=sa.text("state <> 'done'"),
+        sqlite_where=sa.text("state <> 'done'"),
+    ),
+    sa.Index(
+        "ix_inbox_due",
+        "next_attempt_at",
+        postgresql_where=sa.text("state = 'deferred'"),
+        sqlite_where=sa.text("state = 'deferred'"),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """What the inbox keeps of an event, understood or not."""
+
+    source: str
+    event_id: str
+    type: str
+    subject: str
+    sequence: int
+    body: bytes
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells it from every other event."""
+        return self.source, self.event_id
+
+    @property
+    def order(self) -> tuple[str, str]:
+        """What it keeps order with."""
+        return self.source, self.subject
+
+
+def note_done(work: UnitOfWork, arrivals: Sequence[Arrival]) -> set[tuple[str, str]]:
+    """Write rows as done; returns the keys that are new here. The others were had before."""
+    rows = [
+        {**_columns(arrival), "state": DONE, "attempts": 1, "received_at": work.now, "settled_at": work.now}
+        for arrival in arrivals
+    ]
+    key = sa.literal_column("source || ' ' || event_id").label("key")
+    inserted = insert_ignoring_conflicts(work.connection, inbox, rows, key)  # type: ignore[arg-type]  # a label will do
+    return {(source, event_id) for source, _, event_id in (text.partition(" ") for text in inserted)}
+
+
+def held_back(reading: Reading, arrivals: Sequence[Arrival]) -> set[tuple[str, str]]:
+    """The (source, subject) pairs among these that have an event still open."""
+    subjects = {arrival.subject for arrival in arrivals}
+    rows = reading.all(
+        sa.select(inbox.c.source, inbox.c.subject)
+        .where(inbox.c.subject.in_(subjects), inbox.c.state != DONE)
+        .distinct()
+    )
+    return {(row.source, row.subject) for row in rows}
+
+
+def put_aside(
+    work: UnitOfWork, arrival: Arrival, state: str, reason: str, *, attempts: int, next_attempt_at: datetime | None
+) -> bool:
+    """Store an event as deferred or parked, whether its row exists or not. False: it was done before."""
+    values = {
+        "state": state,
+        "reason": reason[:REASON_CHARACTERS_MAX],
+        "attempts": attempts,
+        "next_attempt_at": next_attempt_at,
+        "body": arrival.body,
+        "settled_at": None,
+    }
+    row = {**_columns(arrival), **values, "received_at": work.now}
+    if insert_ignoring_conflicts(work.connection, inbox, [row], inbox.c.event_id):
+        return True
+    # Here already: from an earlier attempt. One that is done stays done, whatever a late copy runs into.
+    changed = work.execute(inbox.update().where(*_is(*arrival.key), inbox.c.state != DONE).values(**values))
+    return bool(changed.rowcount)
+
+
+def put_behind(work: UnitOfWork, arrival: Arrival) -> None:
+    """Turn the row just noted as done into one that waits behind an earlier event of its subject."""
+    work.execute(
+        inbox.update()
+        .where(*_is(*arrival.key))
+        .values(
+            state=DEFERRED, attempts=0, reason=BEHIND, next_attempt_at=work.now, body=arrival.body, settled_at=None
+        )
+    )
+
+
+def due(reading: Reading, limit: int) -> list[tuple[str, str]]:
+    """Keys of deferred events whose time has come and before which nothing of their subject is open."""
+    earlier = inbox.alias("earlier")
+    blocked = sa.exists().where(
+        earlier.c.source == inbox.c.source,
+        earlier.c.subject == inbox.c.subject,
+        earlier.c.state != DONE,
+        sa.or_(
+            earlier.c.sequence < inbox.c.sequence,
+            sa.and_(earlier.c.sequence == inbox.c.sequence, earlier.c.event_id < inbox.c.event_id),
+        ),
+    )
+    rows = reading.all(
+        sa.select(inbox.c.source, inbox.c.event_id)
+        .where(inbox.c.state == DEFERRED, inbox.c.next_attempt_at <= reading.now, ~blocked)
+        .order_by(inbox.c.next_attempt_at)
+        .limit(limit)
+    )
+    return [(row.source, row.event_id) for row in rows]
+
+
+def lock_deferred(work: UnitOfWork, key: tuple[str, str]) -> sa.Row[Any] | None:
+    """The row, locked, if it is still deferred and nobody else is at it."""
+    return work.first(
+        sa.select(inbox).where(*_is(*key), inbox.c.state == DEFERRED).with_for_update(skip_locked=True)
+    )
+
+
+def settle(work: UnitOfWork, key: tuple[str, str]) -> None:
+    """A deferred event has had its effect."""
+    work.execute(
+        inbox.update()
+        .where(*_is(*key))
+        .values(
+            state=DONE,
+            attempts=inbox.c.attempts + 1,
+            settled_at=work.now,
+            next_attempt_at=None,
+            reason=None,
+            body=None,
+        )
+    )
+
+
+def redrive(work: UnitOfWork, source: str, event_id: str) -> None:
+    """Let a parked event be tried again, at once and with all its attempts."""
+    changed = work.execute(
+        inbox.update()
+        .where(*_is(source, event_id), inbox.c.state == PARKED)
+        .values(state=DEFERRED, attempts=0, next_attempt_at=work.now)
+    )
+    if not changed.rowcount:
+        raise NotFound("event.not_parked", event_id=event_id)
+
+
+def parked(reading: Reading, limit: int = 100) -> list[dict[str, Any]]:
+    """Parked events, oldest first."""
+    rows = reading.all(sa.select(inbox).where(inbox.c.state == PARKED).order_by(inbox.c.received_at).limit(limit))
+    return [row._asdict() for row in rows]
+
+
+def inbox_state(reading: Reading) -> dict[str, float]:
+    """For metrics: how many events are `deferred` and `parked`."""
+    rows = reading.all(
+        sa.select(inbox.c.state, sa.func.count().label("count")).where(inbox.c.state != DONE).group_by(inbox.c.state)
+    )
+    counts = {row.state: float(row.count) for row in rows}  # type: ignore[arg-type]
+    return {DEFERRED: counts.get(DEFERRED, 0.0), PARKED: counts.get(PARKED, 0.0)}
+
+
+def after(work: Reading, seconds: float) -> datetime:
+    """The instant so many seconds after the unit's."""
+    return work.now + timedelta(seconds=seconds)
+
+
+def _columns(arrival: Arrival) -> dict[str, Any]:
+    return {
+        "source": arrival.source,
+        "event_id": arrival.event_id,
+        "type": arrival.type,
+        "subject": arrival.subject,
+        "sequence": arrival.sequence,
+    }
+
+
+def _is(source: str, event_id: str) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
+    return inbox.c.source == source, inbox.c.event_id == event_id

@@ -1,0 +1,49 @@
+"""The relay: takes unsent events from the outbox to the bus. One leader per service keeps the order per subject.
+
+Reads in one transaction, publishes in none, marks in another. A crash in between publishes again; the consumers'
+inboxes make that harmless.
+"""
+
+from __future__ import annotations
+
+from shared.messaging.outbox import mark_sent, unsent
+from shared.messaging.transport import Message, Publisher
+from shared.persistence.unit_of_work import Units
+from shared.runtime.failpoints import Failpoints
+from shared.runtime.logging import get_logger
+
+log = get_logger(__name__)
+
+
+class Relay:
+    """One service's relay. Not thread-safe: it belongs to one thread."""
+
+    def __init__(self, units: Units, publisher: Publisher, failpoints: Failpoints, batch: int) -> None:
+        self._units = units
+        self._publisher = publisher
+        self._failpoints = failpoints
+        self._batch = batch
+
+    def publish_batch(self) -> tuple[int, int]:
+        """Send one batch. Returns how many were confirmed and how many refused; (0, 0): nothing is waiting.
+
+        Raises BrokerUnavailable; everything then stays unsent.
+        """
+        with self._units.reading() as reading:
+            rows = unsent(reading, self._batch)
+        if not rows:
+            return 0, 0
+        types = [row.type for row in rows]
+        self._failpoints.reach("relay.before_publish", types)
+        outcomes = self._publisher.publish(
+            [Message(row.event_id, row.type, row.envelope.encode("utf-8")) for row in rows]
+        )
+        confirmed = [row.position for row, reason in zip(rows, outcomes, strict=True) if reason is None]
+        refused = [(row, reason) for row, reason in zip(rows, outcomes, strict=True) if reason is not None]
+        self._failpoints.reach("relay.after_confirm", types)
+        if confirmed:
+            with self._units.begin(quiet=True) as work:
+                mark_sent(work, confirmed)
+        for row, reason in refused:
+            log.error("relay.refused", event_id=row.event_id, type=row.type, subject=row.subject, reason=reason)
+        return len(confirmed), len(refused)

@@ -1,0 +1,84 @@
+"""The port to the bus. Two transports keep its promises: `in_process` and `rabbitmq`.
+
+Promises, proved for both by one test suite:
+1. A message that `publish` reports as confirmed has been taken over durably by every queue bound to its type.
+2. A subscriber gets every message bound to it at least once; one for which `accept` raised is delivered again.
+3. Messages of one publisher reach a queue in the order of publishing, repeats aside.
+4. A message that no queue takes is reported as refused, never dropped in silence.
+5. Neither side gives up: after an outage they go on by themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+#: Takes a batch of message bodies; returning means that all of them are stored and may be forgotten by the bus.
+Accept = Callable[[Sequence[bytes]], None]
+
+
+class BrokerUnavailable(Exception):
+    """The bus could not be reached, or did not confirm in time. What was sent may or may not have arrived."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """An envelope on its way; `type` is the routing key."""
+
+    event_id: str
+    type: str
+    body: bytes
+
+
+class Publisher(Protocol):
+    """The way out of one service."""
+
+    def publish(self, messages: Sequence[Message]) -> list[str | None]:
+        """Send a batch and wait for the confirms. For each message None, or the reason why it was not taken.
+
+        Raises BrokerUnavailable when the outcome of any is unknown; all may then be published again.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of the connection. May be called twice."""
+        ...
+
+
+class Subscription(Protocol):
+    """A running delivery of a queue to one subscriber."""
+
+    def is_alive(self) -> bool:
+        """False when nothing has been heard of the bus for so long that a restart might help."""
+        ...
+
+    def stop(self) -> None:
+        """Finish the batch in hand, give back the rest, let go. May be called twice."""
+        ...
+
+
+class Transport(Protocol):
+    """A bus."""
+
+    def declare(self, queue: str, patterns: Sequence[str]) -> None:
+        """Make sure that the queue exists and is bound; events of these types are kept for it from now on."""
+        ...
+
+    def publisher(self) -> Publisher:
+        """A way out; connects when first used."""
+        ...
+
+    def subscribe(self, queue: str, patterns: Sequence[str], accept: Accept) -> Subscription:
+        """Start delivering the queue's messages, in batches, to `accept`, one call at a time per subscription."""
+        ...
+
+
+def queue_of(service: str) -> str:
+    """The name of a service's queue."""
+    return f"{service}.inbox"
+
+
+def matches(pattern: str, event_type: str) -> bool:
+    """Whether a topic pattern takes a type: exact, or `#` for everything."""
+    return pattern in ("#", event_type)

@@ -1,0 +1,50 @@
+"""`python -m shared.runtime SERVICE COMMAND`: one service's processes and commands.
+
+migrate    bring the database to the expected schema
+prepare    migrate, and declare the service's queue at the broker; run for every service before any worker starts,
+           or an early event would find no queue to wait in
+worker     relay, consumer, deferred events and timers, until SIGTERM
+parked     list parked events; `redrive SOURCE EVENT_ID` lets one be tried again
+describe   print the service's events as Markdown
+and the service's own console commands.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from shared.runtime import commands
+from shared.runtime.assembly import assemble, load_service
+from shared.runtime.logging import configure_logging
+from shared.runtime.settings import Settings, SettingsRefused
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command; returns the exit status. 2: settings or usage."""
+    parser = argparse.ArgumentParser(prog="python -m shared.runtime", description=__doc__, add_help=True)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("service", help="membership, meetings, finance or notifications")
+    parser.add_argument("command")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER)
+    options = parser.parse_args(arguments)
+    service = load_service(options.service)
+    known = {**commands.COMMANDS, **service.console_commands}
+    if options.command not in known:
+        parser.error(f"no command {options.command!r}; there are: {', '.join(sorted(known))}")
+    try:
+        settings = Settings.from_environment(service.name)
+    except SettingsRefused as refused:
+        print(refused, file=sys.stderr)
+        return 2
+    configure_logging(settings.log_level, service.name)
+    assembly = assemble(service, settings)
+    try:
+        return known[options.command](assembly, options.arguments)
+    finally:
+        assembly.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

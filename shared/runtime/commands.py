@@ -1,0 +1,122 @@
+"""The console commands that every service has. Each takes an assembly and its arguments and returns an exit status."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+
+from shared.messaging import inbox
+from shared.messaging.contracts import json_schema
+from shared.messaging.rabbitmq import RabbitMQ
+from shared.messaging.transport import BrokerUnavailable, Transport, queue_of
+from shared.runtime.assembly import Assembly
+from shared.runtime.logging import get_logger
+from shared.runtime.service import ConsoleCommand
+from shared.runtime.worker import Worker
+
+#: How often `prepare` asks for a broker that is still starting, and how long it waits between, in seconds.
+PREPARE_ATTEMPTS = 60
+PREPARE_WAIT_SECONDS = 1.0
+
+log = get_logger(__name__)
+
+
+def rabbitmq_of(assembly: Assembly) -> Transport:
+    """The broker named in the settings."""
+    settings = assembly.settings
+    return RabbitMQ(
+        settings.broker_url,
+        heartbeat_seconds=settings.broker_heartbeat_seconds,
+        blocked_seconds=settings.broker_blocked_seconds,
+        prefetch=settings.consumer_batch,
+    )
+
+
+def migrate(assembly: Assembly, _arguments: Sequence[str]) -> int:
+    """Bring the database to the expected schema."""
+    for revision in assembly.migrate():
+        log.info("migrate.applied", revision=revision)
+    return 0
+
+
+def prepare(assembly: Assembly, arguments: Sequence[str]) -> int:
+    """Migrate, and declare the queue. Waits for a broker that is still starting."""
+    migrate(assembly, arguments)
+    transport, patterns = rabbitmq_of(assembly), assembly.consumer().patterns
+    for attempt in range(1, PREPARE_ATTEMPTS + 1):
+        try:
+            transport.declare(queue_of(assembly.service.name), patterns)
+        except BrokerUnavailable as error:
+            log.warning("prepare.broker_unavailable", attempt=attempt, reason=str(error))
+            threading.Event().wait(PREPARE_WAIT_SECONDS)
+        else:
+            log.info("prepare.declared", queue=queue_of(assembly.service.name))
+            return 0
+    return 1
+
+
+def worker(assembly: Assembly, _arguments: Sequence[str]) -> int:
+    """Run the background work until SIGTERM or SIGINT."""
+    from shared.runtime.worker_http import serve_health  # noqa: PLC0415 - only workers serve it
+
+    missing = assembly.pending_migrations()
+    if missing:
+        log.error("worker.schema_missing", missing=missing)
+        return 1
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    running = Worker(assembly, rabbitmq_of(assembly))
+    running.start()
+    log.info("worker.started")
+    with serve_health(assembly, running):
+        stop.wait()
+    log.info("worker.stopping")
+    running.stop()
+    return 0
+
+
+def parked(assembly: Assembly, _arguments: Sequence[str]) -> int:
+    """List parked events, a JSON line each, oldest first."""
+    with assembly.reading() as reading:
+        rows = inbox.parked(reading)
+    for row in rows:
+        shown = {name: row[name] for name in ("source", "event_id", "type", "subject", "attempts", "reason")}
+        print(json.dumps(shown, ensure_ascii=False))
+    return 0
+
+
+def redrive(assembly: Assembly, arguments: Sequence[str]) -> int:
+    """Let one parked event, named by source and id, be tried again."""
+    if len(arguments) != 2:  # noqa: PLR2004 - source and id
+        print("usage: redrive SOURCE EVENT_ID", file=sys.stderr)
+        return 2
+    with assembly.begin() as work:
+        inbox.redrive(work, arguments[0], arguments[1])
+    return 0
+
+
+def describe(assembly: Assembly, _arguments: Sequence[str]) -> int:
+    """Print what the service publishes and consumes, as Markdown with JSON Schemas."""
+    service = assembly.service
+    print(f"## {service.name}\n\n{service.title}\n")
+    for event_type, contract in sorted(service.publishes.items()):
+        article = f" · article {contract.article}" if contract.article else ""
+        schema = json.dumps(json_schema(contract.schema, event_type, contract.major), ensure_ascii=False, indent=2)
+        print(f"### `{event_type}` v{contract.major}{article}\n\n{contract.summary}\n\n```json\n{schema}\n```\n")
+    consumed = ", ".join(f"`{name}`" for name in sorted(service.consumes)) or "nothing"
+    print(f"Consumes: {consumed}\n")
+    return 0
+
+
+COMMANDS: Mapping[str, ConsoleCommand] = {
+    "migrate": migrate,
+    "prepare": prepare,
+    "worker": worker,
+    "parked": parked,
+    "redrive": redrive,
+    "describe": describe,
+}

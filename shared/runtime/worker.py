@@ -1,0 +1,122 @@
+"""The worker: everything of a service that runs without being asked. Relay, consumer, deferred events, timers.
+
+Each has a thread; none of them ends because of an error: it is logged, and the work is tried again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from shared.messaging.transport import BrokerUnavailable, Subscription, Transport, queue_of
+from shared.persistence.database import Leadership
+from shared.runtime.assembly import Assembly
+from shared.runtime.logging import get_logger
+from shared.runtime.service import Timer
+
+#: Waits after a failure of relay or timer, in seconds; the last repeats. The broker itself is tried by the transport.
+FAILURE_SECONDS = (0.2, 1.0, 3.0)
+#: How long stopping waits for one thread, in seconds. Within compose's stop_grace_period.
+STOP_SECONDS = 10.0
+
+log = get_logger(__name__)
+
+
+class Worker:
+    """Runs one service's background work on a transport. `start` and `stop` once each."""
+
+    def __init__(self, assembly: Assembly, transport: Transport) -> None:
+        self._assembly = assembly
+        self._transport = transport
+        self._stopping = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._subscription: Subscription | None = None
+        self._publisher = transport.publisher()
+        self._leadership = Leadership(assembly.database, f"relay:{assembly.service.name}")
+        self.consumer = assembly.consumer()
+
+    def subscribe(self) -> None:
+        """Start consuming. In the embedded mode every worker subscribes before the first one starts."""
+        if self._subscription is None:
+            name = queue_of(self._assembly.service.name)
+            self._subscription = self._transport.subscribe(name, self.consumer.patterns, self.consumer.accept)
+
+    def start(self) -> None:
+        """Start every thread."""
+        self._assembly.wakeups.hear_other_processes()
+        self.subscribe()
+        self._spawn("relay", self._relay_loop())
+        self._spawn("deferred", self._repeat("deferred", self._retry_deferred, self._assembly.settings.poll_seconds))
+        for timer in self._assembly.service.timers:
+            self._spawn(f"timer-{timer.name}", self._timer_loop(timer))
+
+    def stop(self) -> None:
+        """Stop taking new work, finish what is in hand, let go of broker and leadership."""
+        self._stopping.set()
+        if self._subscription is not None:
+            self._subscription.stop()
+        self._assembly.wakeups.stop()
+        for thread in self._threads:
+            thread.join(STOP_SECONDS)
+        self._publisher.close()
+        self._leadership.release()
+
+    def is_alive(self) -> bool:
+        """Whether every thread still runs: the liveness of the process. The broker's absence does not matter."""
+        subscribed = self._subscription is not None and self._subscription.is_alive()
+        return subscribed and all(thread.is_alive() for thread in self._threads)
+
+    def _spawn(self, name: str, body: Callable[[], None]) -> None:
+        thread = threading.Thread(target=body, name=f"{self._assembly.service.name}-{name}", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _relay_loop(self) -> Callable[[], None]:
+        relay = self._assembly.relay(self._publisher)
+
+        def publish() -> bool:
+            if not self._leadership.ensure():
+                return False
+            confirmed, refused = relay.publish_batch()
+            if refused:
+                # Refused messages are the oldest ones: coming straight back would be a hot loop.
+                raise BrokerUnavailable(f"{refused} events were not taken")
+            return confirmed > 0
+
+        return self._repeat("relay", publish, self._assembly.settings.poll_seconds, wakes_on_commit=True)
+
+    def _retry_deferred(self) -> bool:
+        return self.consumer.retry_due() > 0
+
+    def _timer_loop(self, timer: Timer) -> Callable[[], None]:
+        def run() -> bool:
+            return timer.run(self._assembly)
+
+        return self._repeat(timer.name, run, timer.every_seconds, wakes_on_commit=timer.wakes_on_commit)
+
+    def _repeat(
+        self, name: str, step: Callable[[], bool], every_seconds: float, *, wakes_on_commit: bool = False
+    ) -> Callable[[], None]:
+        """A loop: `step` until it finds nothing, then wait for a commit or the next turn."""
+        # Made here, not in the thread: a commit between start and the first look must not be missed.
+        bell = self._assembly.wakeups.listener() if wakes_on_commit else self._stopping
+
+        def loop() -> None:
+            failures = 0
+            while not self._stopping.is_set():
+                if wakes_on_commit:
+                    bell.clear()
+                try:
+                    while step() and not self._stopping.is_set():
+                        failures = 0
+                    failures = 0
+                except Exception as error:  # noqa: BLE001 - the loop is the last resort; its work is in the database and stays
+                    wait = FAILURE_SECONDS[min(failures, len(FAILURE_SECONDS) - 1)]
+                    failures += 1
+                    expected = isinstance(error, BrokerUnavailable)
+                    log.warning(f"{name}.failed", error=repr(error), exc_info=None if expected else error)
+                    self._stopping.wait(wait)
+                    continue
+                bell.wait(every_seconds)
+
+        return loop

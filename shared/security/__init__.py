@@ -1,0 +1,1 @@
+"""Who is calling and what that allows: tokens, verification keys, permissions, rate limits."""

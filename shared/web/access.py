@@ -1,0 +1,112 @@
+"""The gate in front of every view: who is calling, and may they?
+
+`@access` is the outermost decorator of every view method; the app factory refuses to start without it, so a route
+can not be forgotten. It also writes the right down in the OpenAPI document, from which tests build their matrix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from copy import deepcopy
+from functools import wraps
+from typing import Any
+
+from flask import g, request
+
+from shared.errors import Fault, Invalid
+from shared.runtime.logging import get_logger
+from shared.security.permissions import ANONYMOUS, Caller, Gate
+from shared.security.tokens import TokenRefused
+from shared.web.context import parts
+from shared.web.json_bodies import shown
+
+__all__ = ["Caller", "access", "gate_of"]
+
+_MARK = "__lianmeng_gate__"
+
+log = get_logger(__name__)
+
+View = Callable[..., Any]
+
+
+def access(
+    *, public: bool = False, signed_in: bool = False, roles: Iterable[str] = (), scopes: Iterable[str] = ()
+) -> Callable[[View], View]:
+    """Who may call the view; see `Gate`. Must be the outermost decorator of a view method."""
+    gate = Gate.of(public=public, signed_in=signed_in, roles=roles, scopes=scopes)
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            g.caller = _authenticate()
+            gate.ensure_passes(g.caller)
+            _ensure_known_query()
+            return view(*args, **kwargs)
+
+        # The mark names its own wrapper: functools.wraps would carry a plain one outwards through other decorators.
+        setattr(guarded, _MARK, (guarded, gate))
+        _document(guarded, gate)
+        return guarded
+
+    return decorate
+
+
+def gate_of(view: View) -> Gate | None:
+    """The gate of a view whose outermost decorator is `@access`, else None."""
+    owner, gate = getattr(view, _MARK, (None, None))
+    return gate if owner is view else None
+
+
+def _authenticate() -> Caller:
+    """The caller that the bearer token proves; a token that does not hold is refused even on public routes."""
+    header = request.headers.get("Authorization", "")
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer":
+        return ANONYMOUS
+    try:
+        claims = parts().verifier.verify(token.strip())
+    except TokenRefused as refused:
+        log.warning("access.token_refused", reason=refused.reason, address=request.remote_addr)
+        raise
+    kind = "person" if claims.kind == "person" else "platform"
+    return Caller(
+        subject=claims.subject,
+        kind=kind,
+        roles=claims.roles if kind == "person" else frozenset(),
+        unit_id=claims.unit_id,
+        scopes=claims.scopes if kind == "platform" else frozenset(),
+    )
+
+
+def _ensure_known_query() -> None:
+    """A misspelt filter must not silently answer another question."""
+    known = parts().queries.get((request.endpoint or "", request.method), {})
+    faults = []
+    for name, values in request.args.lists():
+        if name not in known:
+            faults.append(Fault("input.unknown_field", shown(name)))
+        elif len(values) > 1 and not known[name]:
+            faults.append(Fault("input.repeated", shown(name)))
+        elif any("\x00" in value for value in values):
+            faults.append(Fault("text.unstorable", shown(name)))
+    if faults:
+        raise Invalid.of(faults[:20])
+
+
+def _document(view: View, gate: Gate) -> None:
+    doc: dict[str, Any] = deepcopy(getattr(view, "_apidoc", {}))
+    arguments = doc.setdefault("arguments", {})
+    arguments["parameters"] = [*arguments.get("parameters", []), "ACCEPT_LANGUAGE"]
+    manual = doc.setdefault("manual_doc", {})
+    security: list[dict[str, list[str]]] = [{}] if gate.public else []
+    if not gate.public or gate.scopes:
+        security.append({"bearer": []})
+        manual.setdefault("responses", {}).update({"401": "UNAUTHORIZED", "403": "FORBIDDEN"})
+    manual["security"] = security
+    manual["x-access"] = {
+        "public": gate.public,
+        "signed_in": gate.signed_in,
+        "roles": sorted(gate.roles),
+        "scopes": sorted(gate.scopes),
+    }
+    view._apidoc = doc  # type: ignore[attr-defined]  # noqa: SLF001 - where flask-smorest keeps it
