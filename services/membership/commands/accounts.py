@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
 from services.membership import tables
-from services.membership.domain.accounts import ACTIVE, INVITED, normalise_username
-from shared.errors import Conflict
-from shared.persistence.unit_of_work import UnitOfWork
+from services.membership.domain.accounts import ACTIVE, CLOSED, INVITED, normalise_username
+from services.membership.domain.credentials import matches
+from shared.errors import Conflict, NotFound, Unauthenticated
+from shared.persistence.unit_of_work import Reading, UnitOfWork
 
 
 def open_account(
@@ -28,7 +30,7 @@ def open_account(
     `roles` are the staff roles only (secretariat, treasurer, operator, authority); "representative" and
     "committee" follow from `member_id` and the offices its unit holds. With a `password_hash`
     (`commands.passwords.hash_password`) the account is active at once; with an `invitation_digest`
-    (`domain.secrets.digest` of a code) its person activates it. Conflict `account.username_taken`.
+    (`domain.credentials.digest` of a code) its person activates it. Conflict `account.username_taken`.
     """
     name = normalise_username(username)
     taken = sa.select(tables.accounts.c.account_id).where(tables.accounts.c.username == name)
@@ -57,3 +59,44 @@ def open_account(
         "membership.account.opened", subject=account_id, data=data, correlation_id=correlation_id, article="7(1)"
     )
     return account_id
+
+
+def ensure_invited(reading: Reading, *, username: str, invitation_code: str) -> None:
+    """Refuse a wrong name or code before any hashing is paid for. Unauthenticated `account.invitation_refused`, one
+    answer for both; Conflict `account.already_active`."""
+    _ensure_invited(reading.first(_account_named(username)), invitation_code)
+
+
+def activate_account(work: UnitOfWork, *, username: str, invitation_code: str, password_hash: str) -> dict[str, str]:
+    """Give the invited person their password. Refuses as `ensure_invited` does."""
+    account = work.lock(_account_named(username))
+    account_id = _ensure_invited(account, invitation_code)
+    work.execute(
+        sa.update(tables.accounts)
+        .where(tables.accounts.c.account_id == account_id)
+        .values(state=ACTIVE, password_hash=password_hash, activated_at=work.now)
+    )
+    return {"account_id": account_id, "username": username, "state": ACTIVE}
+
+
+def close_account(work: UnitOfWork, account_id: str) -> None:
+    """No more signing in; tokens already given run out within minutes. Closing twice changes nothing."""
+    mine = tables.accounts.c.account_id == account_id
+    if work.lock(sa.select(tables.accounts.c.state).where(mine)) is None:
+        raise NotFound("account.not_found")
+    work.execute(
+        sa.update(tables.accounts).where(mine).values(state=CLOSED, password_hash=None, invitation_digest=None)
+    )
+
+
+def _account_named(username: str) -> sa.Select[Any]:
+    return sa.select(tables.accounts).where(tables.accounts.c.username == username)
+
+
+def _ensure_invited(account: sa.Row[Any] | None, invitation_code: str) -> str:
+    fits = matches(account.invitation_digest if account is not None else None, invitation_code)
+    if account is None or not fits:
+        raise Unauthenticated("account.invitation_refused")
+    if account.state != INVITED:
+        raise Conflict("account.already_active")
+    return str(account.account_id)

@@ -68,6 +68,11 @@ def next_application_number(work: UnitOfWork) -> str:
     return f"{get_number_prefix(work)}-A-{_next(work, APPLICATION_NUMBERS):0{NUMBER_DIGITS}}"
 
 
+def lock_application_numbers(work: UnitOfWork) -> None:
+    """Keep new applications waiting until this unit ends, as taking a number does."""
+    work.lock(sa.select(tables.sequences.c.last).where(tables.sequences.c.name == APPLICATION_NUMBERS))
+
+
 def _next(work: UnitOfWork, sequence: str) -> int:
     mine = tables.sequences.c.name == sequence
     # The update locks the row; whoever comes second reads the value after our commit.

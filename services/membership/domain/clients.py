@@ -1,0 +1,38 @@
+"""Platforms and what they may ask for (OAuth 2 client credentials, RFC 6749). Knows no secret and no token."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from shared.errors import Fault, Invalid
+
+#: Everything a platform can be allowed.
+SCOPES = frozenset({"applications:write", "roster:read", "ballots:read", "timeline:read", "subscriptions:write"})
+NAME_LENGTH_MAX = 100
+
+
+class ScopeRefused(Exception):
+    """The client asked for more than it was given; OAuth calls this `invalid_scope`."""
+
+
+def ensure_scopes_known(scopes: Iterable[str]) -> tuple[str, ...]:
+    """The scopes, sorted and without repetition. Invalid for none and for an unknown one."""
+    wanted = sorted(set(scopes))
+    if not wanted:
+        raise Invalid.of([Fault("client.scope_missing", "scopes")])
+    unknown = [scope for scope in wanted if scope not in SCOPES]
+    if unknown:
+        allowed = ", ".join(sorted(SCOPES))
+        raise Invalid.of([Fault("client.scope_unknown", "scopes", {"scope": unknown[0], "allowed": allowed})])
+    return tuple(wanted)
+
+
+def decide_scopes(requested: str | None, granted: Iterable[str]) -> tuple[str, ...]:
+    """The scopes of a token: those asked for, or all that were granted. Raises ScopeRefused."""
+    allowed = set(granted)
+    if requested is None:
+        return tuple(sorted(allowed))
+    wanted = set(requested.split(" ")) - {""}
+    if not wanted or not wanted <= allowed:
+        raise ScopeRefused
+    return tuple(sorted(wanted))
