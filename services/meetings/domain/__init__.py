@@ -1,0 +1,1 @@
+"""Pure rules of meetings: standard library and shared.errors only."""
