@@ -7,17 +7,17 @@ may import this module and the standard library, nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import dataclasses
+from collections.abc import Mapping, Sequence
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Fault:
     """One thing wrong with one field: `field` is a dotted path, `code` a key of the text catalogue."""
 
     code: str
     field: str
-    params: dict[str, str | int] = field(default_factory=dict)
+    params: Mapping[str, str | int] = dataclasses.field(default_factory=dict)
 
 
 class Refusal(Exception):

@@ -155,9 +155,7 @@ class Consumer:
 
     def _park_unreadable(self, taken: _Taken) -> None:
         with self._units.begin(Cause(self._ids.new_id()), quiet=True) as work:
-            inbox.put_aside(
-                work, taken.arrival, inbox.PARKED, str(taken.refusal), attempts=1, next_attempt_at=None
-            )
+            inbox.put_aside(work, taken.arrival, inbox.PARKED, str(taken.refusal), attempts=1, next_attempt_at=None)
         self.counts.parked += 1
         log.error("consumer.parked", type=taken.arrival.type, reason=str(taken.refusal))
 
@@ -198,7 +196,7 @@ class Consumer:
                 self._react(work, take_view(self._consumes, parse(arrival.body)))
                 inbox.settle(work, key)
                 self._failpoints.reach("consumer.before_commit", [arrival.type])
-        except Exception as error:  # noqa: BLE001 - as in _accept_one
+        except Exception as error:
             if arrival is None:
                 raise
             self._put_aside(arrival, error, attempts=attempts)

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from apispec.ext.marshmallow.openapi import OpenAPIConverter
+from apispec import APISpec
+from apispec.ext.marshmallow import MarshmallowPlugin
 from marshmallow import EXCLUDE, INCLUDE, RAISE, Schema, ValidationError
 
 from shared.errors import Fault, Invalid
@@ -99,14 +100,16 @@ def take_view(consumes: Mapping[str, Consumed], event: Event) -> Event:
 
 
 def _faults(error: ValidationError) -> tuple[Fault, ...]:
-    messages = error.normalized_messages()
+    messages = dict(error.messages) if isinstance(error.messages, dict) else {"data": error.messages}
     return tuple(Fault("event.breaks_view", str(name), {"why": str(why)[:200]}) for name, why in messages.items())
 
 
 def json_schema(schema: type[Schema], event_type: str, major: int) -> dict[str, Any]:
     """The JSON Schema (2020-12) of an event's data."""
-    converter = OpenAPIConverter(openapi_version="3.1.0", schema_name_resolver=lambda _schema: None, spec=None)
-    described: dict[str, Any] = converter.schema2jsonschema(schema())
+    plugin = MarshmallowPlugin(schema_name_resolver=lambda _schema: "")
+    APISpec(title=event_type, version=str(major), openapi_version="3.1.0", plugins=[plugin])
+    assert plugin.converter is not None
+    described: dict[str, Any] = plugin.converter.schema2jsonschema(_instance(schema))  # type: ignore[no-untyped-call]  # the library is half typed
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"urn:lianmeng:schema:{event_type}:{major}",

@@ -89,14 +89,8 @@ def build(
         "correlationid": cause.correlation_id,
         "data": dict(data),
     }
-    for name, value in (
-        ("causationid", cause.causation_id),
-        ("traceparent", cause.traceparent),
-        ("article", article),
-    ):
-        if value is not None:
-            envelope[name] = value
-    return envelope
+    optional = {"causationid": cause.causation_id, "traceparent": cause.traceparent, "article": article}
+    return envelope | {name: value for name, value in optional.items() if value is not None}
 
 
 def encode(envelope: Mapping[str, Any]) -> str:

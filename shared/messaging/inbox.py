@@ -89,8 +89,8 @@ def note_done(work: UnitOfWork, arrivals: Sequence[Arrival]) -> set[tuple[str, s
         {**_columns(arrival), "state": DONE, "attempts": 1, "received_at": work.now, "settled_at": work.now}
         for arrival in arrivals
     ]
-    key = sa.literal_column("source || ' ' || event_id").label("key")
-    inserted = insert_ignoring_conflicts(work.connection, inbox, rows, key)  # type: ignore[arg-type]  # a label will do
+    key: Any = sa.literal_column("source || ' ' || event_id").label("key")
+    inserted = insert_ignoring_conflicts(work.connection, inbox, rows, key)
     return {(source, event_id) for source, _, event_id in (text.partition(" ") for text in inserted)}
 
 
@@ -130,9 +130,7 @@ def put_behind(work: UnitOfWork, arrival: Arrival) -> None:
     work.execute(
         inbox.update()
         .where(*_is(*arrival.key))
-        .values(
-            state=DEFERRED, attempts=0, reason=BEHIND, next_attempt_at=work.now, body=arrival.body, settled_at=None
-        )
+        .values(state=DEFERRED, attempts=0, reason=BEHIND, next_attempt_at=work.now, body=arrival.body, settled_at=None)
     )
 
 
@@ -159,9 +157,7 @@ def due(reading: Reading, limit: int) -> list[tuple[str, str]]:
 
 def lock_deferred(work: UnitOfWork, key: tuple[str, str]) -> sa.Row[Any] | None:
     """The row, locked, if it is still deferred and nobody else is at it."""
-    return work.first(
-        sa.select(inbox).where(*_is(*key), inbox.c.state == DEFERRED).with_for_update(skip_locked=True)
-    )
+    return work.first(sa.select(inbox).where(*_is(*key), inbox.c.state == DEFERRED).with_for_update(skip_locked=True))
 
 
 def settle(work: UnitOfWork, key: tuple[str, str]) -> None:

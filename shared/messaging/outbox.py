@@ -18,6 +18,7 @@ from shared.messaging.contracts import Published, check_published
 from shared.persistence.columns import CountingKey, Identifier, Utc, kernel_metadata
 from shared.persistence.database import count_up
 from shared.persistence.unit_of_work import Cause, Reading, UnitOfWork
+from shared.runtime.clock import rfc3339
 
 outbox = sa.Table(
     "outbox",
@@ -97,7 +98,7 @@ class Outbox:
 
 
 def _as_json(value: Any) -> Any:
-    return envelope.rfc3339(value) if isinstance(value, datetime) else value
+    return rfc3339(value) if isinstance(value, datetime) else value
 
 
 def unsent(reading: Reading, limit: int) -> list[sa.Row[Any]]:

@@ -349,13 +349,11 @@ class _Subscription(_Link):
         epoch = self._epoch
         self._consumer_tag = channel.basic_consume(
             self._queue_name,
-            lambda _channel, method, _properties, body: self._arrived.put(
-                _Delivery(epoch, method.delivery_tag, body)
-            ),
+            lambda _channel, method, _properties, body: self._arrived.put(_Delivery(epoch, method.delivery_tag, body)),
             callback=lambda _frame: self.ready(),
         )
 
-    def on_lost(self, reason: str) -> None:
+    def on_lost(self, reason: str) -> None:  # noqa: ARG002 - what was in hand comes again whatever the reason
         # What was in hand comes again; the handler notices by the epoch and does not acknowledge it.
         self._epoch += 1
         self._consumer_tag = None

@@ -50,7 +50,7 @@ class Utc(sa.types.TypeDecorator[datetime]):
         instant = value.astimezone(UTC)
         return instant.strftime("%Y-%m-%dT%H:%M:%S.%fZ") if dialect.name == "sqlite" else instant
 
-    def process_result_value(self, value: Any, dialect: sa.Dialect) -> datetime | None:
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002 - the base class's signature
         """Aware, in UTC."""
         if value is None:
             return None

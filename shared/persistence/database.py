@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -116,7 +116,7 @@ class Leadership:
     embedded mode locks its data folder, so there is only one process.
     """
 
-    _local: dict[tuple[str, str], threading.Lock] = {}
+    _local: ClassVar[dict[tuple[str, str], threading.Lock]] = {}
     _guard = threading.Lock()
 
     def __init__(self, database: Database, name: str) -> None:

@@ -65,7 +65,7 @@ def _upgrade(connection: sa.Connection, folder: Path, version_table: str) -> lis
 
     def steps(revision: object, _context: MigrationContext) -> object:
         upgrades = script._upgrade_revs("head", revision)  # type: ignore[arg-type]  # noqa: SLF001 - what alembic's own env.py uses
-        applied.extend(step.revision.revision for step in upgrades)  # type: ignore[attr-defined]
+        applied.extend(step.revision.revision for step in upgrades)
         return upgrades
 
     context = MigrationContext.configure(

@@ -56,7 +56,7 @@ class Reading:
 
     def execute(self, statement: sa.Executable, params: Any = None) -> sa.CursorResult[Any]:
         """Run a statement."""
-        return self.connection.execute(statement, params)  # type: ignore[return-value]  # Core statements give cursors
+        return self.connection.execute(statement, params)
 
     def first(self, statement: sa.Executable) -> sa.Row[Any] | None:
         """The first row, or None."""

@@ -90,7 +90,8 @@ class Wakeups:
                 connection.execute(f"NOTIFY {CHANNEL}")
             except psycopg.Error as error:
                 log.warning("wakeups.notify_failed", error=str(error).strip())
-                connection = _close(connection)
+                _close(connection)
+                connection = None
                 self._stopping.wait(RECONNECT_SECONDS)
         _close(connection)
 
@@ -108,7 +109,8 @@ class Wakeups:
                         break
             except psycopg.Error as error:
                 log.warning("wakeups.listen_failed", error=str(error).strip())
-                connection = _close(connection)
+                _close(connection)
+                connection = None
                 self._stopping.wait(RECONNECT_SECONDS)
         _close(connection)
 

@@ -36,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         settings = Settings.from_environment(service.name)
     except SettingsRefused as refused:
-        print(refused, file=sys.stderr)
+        sys.stderr.write(f"{refused}\n")
         return 2
     configure_logging(settings.log_level, service.name)
     assembly = assemble(service, settings)

@@ -24,6 +24,10 @@ PREPARE_WAIT_SECONDS = 1.0
 log = get_logger(__name__)
 
 
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+
+
 def rabbitmq_of(assembly: Assembly) -> Transport:
     """The broker named in the settings."""
     settings = assembly.settings
@@ -85,14 +89,14 @@ def parked(assembly: Assembly, _arguments: Sequence[str]) -> int:
         rows = inbox.parked(reading)
     for row in rows:
         shown = {name: row[name] for name in ("source", "event_id", "type", "subject", "attempts", "reason")}
-        print(json.dumps(shown, ensure_ascii=False))
+        _say(json.dumps(shown, ensure_ascii=False))
     return 0
 
 
 def redrive(assembly: Assembly, arguments: Sequence[str]) -> int:
     """Let one parked event, named by source and id, be tried again."""
-    if len(arguments) != 2:  # noqa: PLR2004 - source and id
-        print("usage: redrive SOURCE EVENT_ID", file=sys.stderr)
+    if len(arguments) != 2:
+        sys.stderr.write("usage: redrive SOURCE EVENT_ID\n")
         return 2
     with assembly.begin() as work:
         inbox.redrive(work, arguments[0], arguments[1])
@@ -102,13 +106,13 @@ def redrive(assembly: Assembly, arguments: Sequence[str]) -> int:
 def describe(assembly: Assembly, _arguments: Sequence[str]) -> int:
     """Print what the service publishes and consumes, as Markdown with JSON Schemas."""
     service = assembly.service
-    print(f"## {service.name}\n\n{service.title}\n")
+    _say(f"## {service.name}\n\n{service.title}\n")
     for event_type, contract in sorted(service.publishes.items()):
         article = f" · article {contract.article}" if contract.article else ""
         schema = json.dumps(json_schema(contract.schema, event_type, contract.major), ensure_ascii=False, indent=2)
-        print(f"### `{event_type}` v{contract.major}{article}\n\n{contract.summary}\n\n```json\n{schema}\n```\n")
+        _say(f"### `{event_type}` v{contract.major}{article}\n\n{contract.summary}\n\n```json\n{schema}\n```\n")
     consumed = ", ".join(f"`{name}`" for name in sorted(service.consumes)) or "nothing"
-    print(f"Consumes: {consumed}\n")
+    _say(f"Consumes: {consumed}\n")
     return 0
 
 

@@ -44,8 +44,12 @@ class Settings:
     database_url: str = _setting("", "SQLAlchemy URL, postgresql+psycopg://… or sqlite:///…", secret=True)
     database_pool_size: int = _setting(8, "connections a process keeps at most", unit="connections")
     broker_url: str = _setting("", "AMQP URL of RabbitMQ; not needed by web processes", secret=True)
-    broker_heartbeat_seconds: int = _setting(20, "heartbeat asked of the broker; 5-20 is the recommended range", unit="s")
-    broker_blocked_seconds: int = _setting(60, "how long a broker alarm may block before the connection is dropped", unit="s")
+    broker_heartbeat_seconds: int = _setting(
+        20, "heartbeat asked of the broker; 5-20 is the recommended range", unit="s"
+    )
+    broker_blocked_seconds: int = _setting(
+        60, "how long a broker alarm may block before the connection is dropped", unit="s"
+    )
     master_secret: str = _setting("", "key material from which membership encrypts its signing keys", secret=True)
     issuer: str = _setting("urn:lianmeng:membership", "`iss` of the tokens that membership signs and all verify")
     public_url: str = _setting("http://127.0.0.1:8080", "address under which people and platforms reach the gateway")
@@ -62,7 +66,9 @@ class Settings:
     smtp_password: str = _setting("", "password at the mail server", secret=True)
     smtp_starttls: bool = _setting(True, "whether STARTTLS is demanded of the mail server")
     mail_from: str = _setting("lianmeng@localhost", "sender of the e-mails")
-    webhooks_allow_private: bool = _setting(False, "accept webhook targets on http and private addresses; demo and tests only")
+    webhooks_allow_private: bool = _setting(
+        False, "accept webhook targets on http and private addresses; demo and tests only"
+    )
     failpoint: str = _setting("", "tests only: `seam[:event type]` at which this process kills itself")
 
     @classmethod
@@ -146,4 +152,3 @@ def _shown(each: Any, text: str) -> str:
 def _password_of(url: str) -> str:
     authority = url.split("://", 1)[-1].split("/", 1)[0]
     return authority.rsplit("@", 1)[0].partition(":")[2] if "@" in authority else ""
-

@@ -110,11 +110,13 @@ class Worker:
                     while step() and not self._stopping.is_set():
                         failures = 0
                     failures = 0
-                except Exception as error:  # noqa: BLE001 - the loop is the last resort; its work is in the database and stays
+                except Exception as error:
                     wait = FAILURE_SECONDS[min(failures, len(FAILURE_SECONDS) - 1)]
                     failures += 1
                     expected = isinstance(error, BrokerUnavailable)
-                    log.warning(f"{name}.failed", error=repr(error), exc_info=None if expected else error)
+                    log.warning(
+                        "worker.step_failed", step=name, error=repr(error), exc_info=None if expected else error
+                    )
                     self._stopping.wait(wait)
                     continue
                 bell.wait(every_seconds)

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from joserfc import jws
 from joserfc.errors import JoseError
@@ -57,7 +57,7 @@ class Claims:
     """What a valid token says."""
 
     subject: str
-    kind: str
+    kind: Literal["person", "platform"]
     token_id: str
     expires_at_epoch: int
     roles: frozenset[str] = field(default_factory=frozenset)
@@ -132,9 +132,10 @@ class Verifier:
             try:
                 loaded = self._load_keys()
             except SQLAlchemyError:
-                if known:
-                    return
-                raise
+                if not known:
+                    raise
+                self._loaded_at = self._clock.monotonic()
+                return
             self._keys = {each.kid: (_import_key(each.jwk), each.retired_at) for each in loaded}
             self._loaded_at = self._clock.monotonic()
 

@@ -68,13 +68,12 @@ def _authenticate() -> Caller:
     except TokenRefused as refused:
         log.warning("access.token_refused", reason=refused.reason, address=request.remote_addr)
         raise
-    kind = "person" if claims.kind == "person" else "platform"
     return Caller(
         subject=claims.subject,
-        kind=kind,
-        roles=claims.roles if kind == "person" else frozenset(),
+        kind=claims.kind,
+        roles=claims.roles if claims.kind == "person" else frozenset(),
         unit_id=claims.unit_id,
-        scopes=claims.scopes if kind == "platform" else frozenset(),
+        scopes=claims.scopes if claims.kind == "platform" else frozenset(),
     )
 
 

@@ -70,7 +70,7 @@ class _Ticket:
     """One request's place in the store, derived from its idempotency key."""
 
     def __init__(self, subject: str, method: str, path: str, key: str, body: bytes) -> None:
-        where = "\n".join((subject, method, path))
+        where = f"{subject}\n{method}\n{path}"
         secret = hmac.digest(key.encode(), where.encode(), "sha256")
         self.lookup = hashlib.sha256(b"lookup\n" + secret).hexdigest()
         # Keyed: a plain hash of a ballot paper with three possible choices would be its choice.

@@ -1,6 +1,6 @@
-"""JSON as strictly as its grammar: one meaning per document, or a refusal that says where.
+r"""JSON as strictly as its grammar: one meaning per document, or a refusal that says where.
 
-The standard library is lenient: it takes NaN, lets the last of two equal names win, and decodes `\\ud800` to half a
+The standard library is lenient: it takes NaN, lets the last of two equal names win, and decodes `\ud800` to half a
 character that no database stores. Each of these has been used to make two programs read one document differently.
 """
 
@@ -24,13 +24,6 @@ class Malformed(Refusal):
     """The bytes are no request of the form this route takes; nothing was read into them."""
 
 
-class _RefusedJson(ValueError):
-    def __init__(self, code: str, **params: str | int) -> None:
-        super().__init__(code)
-        self.code = code
-        self.params = params
-
-
 def parse_json(raw: bytes) -> Any:
     """The value of a JSON document. Raises Malformed for bad syntax, Invalid for text that cannot be stored."""
     try:
@@ -41,8 +34,6 @@ def parse_json(raw: bytes) -> Any:
         value = json.loads(
             text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite, parse_int=_whole
         )
-    except _RefusedJson as error:
-        raise Malformed(error.code, **error.params) from error
     except json.JSONDecodeError as error:
         raise Malformed("json.malformed", line=error.lineno, column=error.colno) from error
     except RecursionError as error:
@@ -57,26 +48,26 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in pairs:
         if name in found:
-            raise _RefusedJson("json.duplicate_name", name=shown(name))
+            raise Malformed("json.duplicate_name", name=shown(name))
         found[name] = value
     return found
 
 
 def _no_constant(name: str) -> float:
-    raise _RefusedJson("json.no_number", name=name)
+    raise Malformed("json.no_number", name=name)
 
 
 def _finite(text: str) -> float:
     value = float(text)
     if math.isinf(value):
-        raise _RefusedJson("json.no_number", name=shown(text))
+        raise Malformed("json.no_number", name=shown(text))
     return value
 
 
 def _whole(text: str) -> int:
     # Above 2^63 no database column holds it; and converting thousands of digits is slow on purpose in Python.
     if len(text) > 20:
-        raise _RefusedJson("json.no_number", name=shown(text))
+        raise Malformed("json.no_number", name=shown(text))
     return int(text)
 
 

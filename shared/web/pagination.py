@@ -20,6 +20,7 @@ from typing import Any
 import marshmallow as ma
 import sqlalchemy as sa
 from marshmallow import fields, validate
+from typing_extensions import override
 
 from shared.errors import Invalid
 from shared.runtime.clock import rfc3339
@@ -40,6 +41,7 @@ class Cursor(fields.Field[Position]):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(metadata={"type": "string", "description": "`next_cursor` of the page before"}, **kwargs)
 
+    @override
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Position:
         position = decode_cursor(value) if isinstance(value, str) else None
         if position is None:
@@ -66,12 +68,19 @@ def page(rows: Sequence[Any], limit: int, key: Callable[[Any], Position]) -> dic
 
 
 def following(
-    statement: sa.Select[Any], *columns: sa.ColumnElement[Any], cursor: Position | None, limit: int, descending: bool = False
+    statement: sa.Select[Any],
+    *columns: sa.ColumnElement[Any],
+    cursor: Position | None,
+    limit: int,
+    descending: bool = False,
 ) -> sa.Select[Any]:
     """`statement` ordered by `columns`, from after the cursor, `limit` + 1 rows. Raises Invalid for a foreign cursor."""
     if cursor is not None:
         _ensure_fits(cursor, columns)
-        here, there = sa.tuple_(*columns), sa.tuple_(*(sa.literal(v, c.type) for v, c in zip(cursor, columns, strict=True)))
+        here, there = (
+            sa.tuple_(*columns),
+            sa.tuple_(*(sa.literal(v, c.type) for v, c in zip(cursor, columns, strict=True))),
+        )
         statement = statement.where(here < there if descending else here > there)
     return statement.order_by(*(column.desc() if descending else column.asc() for column in columns)).limit(limit + 1)
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import marshmallow as ma
 from marshmallow import fields, validate
+from typing_extensions import override
 
 from shared.runtime.clock import rfc3339
 from shared.web.validation import complain
@@ -23,7 +24,9 @@ WHOLE_NUMBER_MAX = 2**53 - 1
 
 # Control characters, line and paragraph separators, and marks that turn the reading direction of what follows them:
 # with those a name can be made to look like another in a list.
-_FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff\ufffe\uffff]")
+_FORBIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff\ufffe\uffff]"
+)
 _LINE_ENDS = re.compile("\r\n?")
 
 
@@ -57,6 +60,7 @@ class Text(fields.String):
         rules = [own] if callable(own) else list(own)
         super().__init__(validate=[validate.Length(min=min or None, max=max), *rules], **kwargs)
 
+    @override
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         text = super()._deserialize(value, attr, data, **kwargs)
         assert isinstance(text, str)
@@ -78,6 +82,7 @@ class WholeNumber(fields.Integer):
     def __init__(self, *, minimum: int = 0, maximum: int = WHOLE_NUMBER_MAX, **kwargs: Any) -> None:
         super().__init__(validate=validate.Range(min=minimum, max=maximum), strict=True, **kwargs)
 
+    @override
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
         if type(value) is not int:
             raise self.make_error("invalid", input=value)
@@ -87,6 +92,7 @@ class WholeNumber(fields.Integer):
 class TrueOrFalse(fields.Boolean):
     """A JSON true or false, and nothing that merely resembles one."""
 
+    @override
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
         if not isinstance(value, bool):
             raise self.make_error("invalid", input=value)
@@ -100,11 +106,13 @@ class Instant(fields.Field[datetime]):
         described = {"type": "string", "format": "date-time", **kwargs.pop("metadata", {})}
         super().__init__(metadata=described, **kwargs)
 
+    @override
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
         if value is None or isinstance(value, str):
             return value
         return rfc3339(value)
 
+    @override
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> datetime:
         try:
             instant = datetime.fromisoformat(value) if isinstance(value, str) and len(value) <= 40 else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Self
 
 import marshmallow as ma
 
@@ -54,11 +54,19 @@ _PATTERNS = [
     (re.compile(r"Length must be (?P<equal>\d+)\."), "input.wrong_exact_length"),
     (re.compile(r"Must be (?P<bound>(?:greater|less) than .+)\."), "input.out_of_range"),
     (re.compile(r"Must be one of: (?P<choices>.*)\.", re.DOTALL), "input.not_a_choice"),
-    (re.compile(r"One or more of the choices you made was (?:not )?in: (?P<choices>.*)\.", re.DOTALL), "input.not_a_choice"),
+    (
+        re.compile(r"One or more of the choices you made was (?:not )?in: (?P<choices>.*)\.", re.DOTALL),
+        "input.not_a_choice",
+    ),
     (re.compile(r"Must be equal to (?P<other>.*)\.", re.DOTALL), "input.not_equal"),
     (re.compile(r"\".*\" cannot be formatted as .*\.|.* cannot be formatted as a timedelta\.", re.DOTALL), OTHER),
 ]
-_BOUNDS = (("greater than or equal to ", "≥ "), ("greater than ", "> "), ("less than or equal to ", "≤ "), ("less than ", "< "))
+_BOUNDS = (
+    ("greater than or equal to ", "≥ "),
+    ("greater than ", "> "),
+    ("less than or equal to ", "≤ "),
+    ("less than ", "< "),
+)
 
 
 class Complaint(str):
@@ -67,7 +75,7 @@ class Complaint(str):
     __slots__ = ("params",)
     params: dict[str, str | int]
 
-    def __new__(cls, code: str, params: Mapping[str, str | int]) -> Complaint:
+    def __new__(cls, code: str, params: Mapping[str, str | int]) -> Self:
         """The text of the string is the code."""
         made = super().__new__(cls, code)
         made.params = dict(params)
@@ -75,7 +83,7 @@ class Complaint(str):
 
 
 def complain(code: str, **params: str | int) -> ma.ValidationError:
-    """What a validator of ours raises: `raise complain("credit_code.wrong_length", length=17)`."""
+    """The error that a validator of ours raises, e.g. with the code `credit_code.wrong_length` and `length=17`."""
     return ma.ValidationError(Complaint(code, params))
 
 
