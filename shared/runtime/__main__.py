@@ -5,7 +5,6 @@ prepare    migrate, and declare the service's queue at the broker; run for every
            or an early event would find no queue to wait in
 worker     relay, consumer, deferred events and timers, until SIGTERM
 parked     list parked events; `redrive SOURCE EVENT_ID` lets one be tried again
-describe   print the service's events as Markdown
 and the service's own console commands.
 """
 

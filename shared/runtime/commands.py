@@ -9,7 +9,6 @@ import threading
 from collections.abc import Mapping, Sequence
 
 from shared.messaging import inbox
-from shared.messaging.contracts import json_schema
 from shared.messaging.rabbitmq import RabbitMQ
 from shared.messaging.transport import BrokerUnavailable, Transport, queue_of
 from shared.runtime.assembly import Assembly
@@ -103,24 +102,10 @@ def redrive(assembly: Assembly, arguments: Sequence[str]) -> int:
     return 0
 
 
-def describe(assembly: Assembly, _arguments: Sequence[str]) -> int:
-    """Print what the service publishes and consumes, as Markdown with JSON Schemas."""
-    service = assembly.service
-    _say(f"## {service.name}\n\n{service.title}\n")
-    for event_type, contract in sorted(service.publishes.items()):
-        article = f" · article {contract.article}" if contract.article else ""
-        schema = json.dumps(json_schema(contract.schema, event_type, contract.major), ensure_ascii=False, indent=2)
-        _say(f"### `{event_type}` v{contract.major}{article}\n\n{contract.summary}\n\n```json\n{schema}\n```\n")
-    consumed = ", ".join(f"`{name}`" for name in sorted(service.consumes)) or "nothing"
-    _say(f"Consumes: {consumed}\n")
-    return 0
-
-
 COMMANDS: Mapping[str, ConsoleCommand] = {
     "migrate": migrate,
     "prepare": prepare,
     "worker": worker,
     "parked": parked,
     "redrive": redrive,
-    "describe": describe,
 }
