@@ -70,6 +70,9 @@ class Api(flask_smorest.Api):
     def _register_error_handlers(self) -> None:
         """Leave errors to `shared.web.problems`."""
 
+    def _register_pagination_header(self) -> None:
+        """Leave out flask-smorest's pages: ours go by cursor, in the body."""
+
     def _register_responses(self) -> None:
         self.DEFAULT_RESPONSE_CONTENT_TYPE = MEDIA_TYPE
         super()._register_responses()

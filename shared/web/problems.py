@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
-import marshmallow as ma
 import sqlalchemy as sa
 from flask import Flask, Response, current_app, g, request
 from marshmallow import fields
@@ -22,6 +21,7 @@ from shared.errors import Fault, Refusal
 from shared.runtime.logging import get_logger
 from shared.web.context import language, parts
 from shared.web.json_bodies import Malformed
+from shared.web.schemas import ResponseSchema
 
 MEDIA_TYPE = "application/problem+json"
 #: What a client should wait before trying again when the database does not answer, in seconds.
@@ -57,7 +57,7 @@ CODE_OF_STATUS: dict[int, str] = {
 log = get_logger(__name__)
 
 
-class ProblemFault(ma.Schema):
+class ProblemFault(ResponseSchema):
     """One field at fault."""
 
     field = fields.String(required=True, metadata={"description": "dotted path into the request"})
@@ -65,7 +65,7 @@ class ProblemFault(ma.Schema):
     message = fields.String(required=True, metadata={"description": "in the caller's language"})
 
 
-class Problem(ma.Schema):
+class Problem(ResponseSchema):
     """RFC 9457 problem details; written here for the OpenAPI document."""
 
     type = fields.String(required=True, metadata={"example": "urn:lianmeng:problem:vote.already_cast"})
