@@ -7,7 +7,8 @@ no ballot, no body and no language; it explains itself in lines of code and para
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 #: What the votes of yes can be measured against.
 BASES = ("all_members", "entitled", "present", "cast", "yes_no")
@@ -222,3 +223,14 @@ def _bound_lines(rule: Rule, *, on_the_bound: bool) -> tuple[Line, ...]:
         "version": rule.version,
     }
     return Line("explanation.on_the_bound", params), Line(f"explanation.on_the_bound.{reading}", params)
+
+
+def rule_to_data(rule: Rule) -> dict[str, Any]:
+    """The rule as JSON holds it; what a ballot is frozen with."""
+    return {**asdict(rule), "silent": list(rule.silent)}
+
+
+def rule_from_data(data: Mapping[str, Any]) -> Rule:
+    """The rule that `rule_to_data` wrote."""
+    quorum = Quorum(**data["quorum"]) if data["quorum"] else None
+    return Rule(**{**data, "quorum": quorum, "silent": tuple(data["silent"])})

@@ -1,0 +1,1 @@
+"""Reads of meetings: plain data out, nothing changed."""
