@@ -1,0 +1,1 @@
+"""Rules of the ledger: pure functions on frozen values. No clock, no database, no request."""

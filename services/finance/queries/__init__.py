@@ -1,0 +1,1 @@
+"""Reads of the ledger; plain data, no rules, no change."""

@@ -1,0 +1,37 @@
+"""What finance does when something happens elsewhere. Each reaction only translates the event into a command."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from services.finance.commands import accounts
+from services.finance.domain.chart import CharterItem
+from shared.messaging.contracts import Reaction
+from shared.messaging.envelope import Event
+from shared.persistence.unit_of_work import UnitOfWork
+from shared.security.keys import accept_signing_key, retire_signing_key
+
+
+def on_member_admitted(work: UnitOfWork, event: Event) -> None:
+    """A member is on the roster: it gets its account (Art. 18)."""
+    data = event.data
+    accounts.open_member_account(work, data["member_id"], data["number"], data["unit_name"])
+
+
+def on_charter_adopted(work: UnitOfWork, event: Event) -> None:
+    """A charter is in force: its funding sources and purposes get their accounts."""
+    data = event.data
+    accounts.adopt_charter(work, data["version"], _items(data["funding_sources"]), _items(data["purposes"]))
+
+
+def _items(listed: list[dict[str, Any]]) -> list[CharterItem]:
+    return [CharterItem(each["code"], each["name"], each["article"]) for each in listed]
+
+
+REACTIONS: Mapping[str, Reaction] = {
+    "membership.member.admitted": on_member_admitted,
+    "meetings.charter.adopted": on_charter_adopted,
+    "membership.signing_key.published": accept_signing_key,
+    "membership.signing_key.retired": retire_signing_key,
+}
