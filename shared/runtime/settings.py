@@ -72,11 +72,20 @@ class Settings:
     failpoint: str = _setting("", "tests only: `seam[:event type]` at which this process kills itself")
 
     @classmethod
-    def from_environment(cls, service: str = "", environment: Mapping[str, str] | None = None) -> Settings:
-        """Read, convert and check. Raises SettingsRefused naming every fault."""
+    def from_environment(
+        cls,
+        service: str = "",
+        environment: Mapping[str, str] | None = None,
+        *,
+        defaults: Mapping[str, Any] | None = None,
+    ) -> Settings:
+        """Read, convert and check. Raises SettingsRefused naming every fault.
+
+        `defaults` stand where the environment says nothing, instead of this table's own.
+        """
         source = os.environ if environment is None else environment
         faults: list[str] = []
-        values: dict[str, Any] = {}
+        values: dict[str, Any] = dict(defaults or {})
         for each in fields(cls):
             text = _read(source, each.name.upper(), faults)
             if text is None:
