@@ -7,7 +7,7 @@ of the same subject waiting until the first has committed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -101,13 +101,16 @@ def _as_json(value: Any) -> Any:
     return rfc3339(value) if isinstance(value, datetime) else value
 
 
-def unsent(reading: Reading, limit: int) -> list[sa.Row[Any]]:
-    """The oldest unsent rows, at most one per subject.
+def unsent(reading: Reading, limit: int, *, without: Collection[str] = ()) -> list[sa.Row[Any]]:
+    """The oldest unsent rows, at most one per subject; none of the subjects in `without`.
 
     One per subject, because a batch is confirmed message by message: were the first of two refused and the second
     taken, their order would be lost.
     """
-    rows = reading.all(sa.select(outbox).where(outbox.c.sent_at.is_(None)).order_by(outbox.c.position).limit(limit))
+    waiting = sa.select(outbox).where(outbox.c.sent_at.is_(None))
+    if without:
+        waiting = waiting.where(outbox.c.subject.not_in(without))
+    rows = reading.all(waiting.order_by(outbox.c.position).limit(limit))
     first: dict[str, sa.Row[Any]] = {}
     for row in rows:
         first.setdefault(row.subject, row)

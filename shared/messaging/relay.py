@@ -12,6 +12,9 @@ from shared.persistence.unit_of_work import Units
 from shared.runtime.failpoints import Failpoints
 from shared.runtime.logging import get_logger
 
+#: Refused subjects passed over in one round at most; with more, the bus is at fault rather than a few events.
+REFUSED_SUBJECTS_MAX = 1_000
+
 log = get_logger(__name__)
 
 
@@ -23,15 +26,21 @@ class Relay:
         self._publisher = publisher
         self._failpoints = failpoints
         self._batch = batch
+        #: Subjects whose oldest event was refused in this round. They are passed over, or a long row of events behind
+        #: one that nobody takes would fill every batch and keep all other subjects waiting.
+        self._refused_subjects: set[str] = set()
 
     def publish_batch(self) -> tuple[int, int]:
-        """Send one batch. Returns how many were confirmed and how many refused; (0, 0): nothing is waiting.
+        """Send one batch. Returns how many were confirmed and how many refused; (0, 0): the round is over.
 
-        Raises BrokerUnavailable; everything then stays unsent.
+        The next round tries what was refused again. Raises BrokerUnavailable; everything then stays unsent.
         """
+        if len(self._refused_subjects) >= REFUSED_SUBJECTS_MAX:
+            self._refused_subjects.clear()
         with self._units.reading() as reading:
-            rows = unsent(reading, self._batch)
+            rows = unsent(reading, self._batch, without=self._refused_subjects)
         if not rows:
+            self._refused_subjects.clear()
             return 0, 0
         types = [row.type for row in rows]
         self._failpoints.reach("relay.before_publish", types)
@@ -45,5 +54,6 @@ class Relay:
             with self._units.begin(quiet=True) as work:
                 mark_sent(work, confirmed)
         for row, reason in refused:
+            self._refused_subjects.add(row.subject)
             log.error("relay.refused", event_id=row.event_id, type=row.type, subject=row.subject, reason=reason)
         return len(confirmed), len(refused)

@@ -78,8 +78,8 @@ class Worker:
             if not self._leadership.ensure():
                 return False
             confirmed, refused = relay.publish_batch()
-            if refused:
-                # Refused messages are the oldest ones: coming straight back would be a hot loop.
+            if refused and not confirmed:
+                # Nothing of a whole batch: rather the bus than these events. Coming straight back would be a hot loop.
                 raise BrokerUnavailable(f"{refused} events were not taken")
             return confirmed > 0
 

@@ -95,7 +95,7 @@ class ContainerBroker(Broker):
         assert status == 0, f"rabbitmqctl {' '.join(arguments)}: {text}"
         return text
 
-    def kill(self) -> None:
+    def end_process(self) -> None:
         self._container.get_wrapped_container().kill()
 
     def revive(self) -> None:

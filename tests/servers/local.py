@@ -173,7 +173,7 @@ class LocalBroker(Broker):
     def control(self, *arguments: str) -> str:
         return _run([str(self._programs / "rabbitmqctl"), *arguments], self._as_user, self._environment)
 
-    def kill(self) -> None:
+    def end_process(self) -> None:
         assert self._process is not None
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)  # the start script and the Erlang machine under it
@@ -181,7 +181,7 @@ class LocalBroker(Broker):
 
     def dispose(self) -> None:
         if self._process is not None:
-            self.kill()
+            self.end_process()
         if self._mapper is not None:
             self._mapper.kill()
             self._mapper.wait()

@@ -1,0 +1,1 @@
+"""Makers of valid sample data, one file per subject; each takes only what the test wants to be different."""

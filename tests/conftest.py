@@ -1,0 +1,140 @@
+"""What every test may ask for: real servers, databases, assemblies, clients.
+
+Heavy things start only when the first test asks for them. A server that cannot be had skips its tests with a loud
+word at the end; under CI=true it fails them instead, because a green run that tested nothing is a lie.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from tests.servers import (
+    Broker,
+    PostgreSQL,
+    ServerMissing,
+    VirtualHost,
+    obtain_broker,
+    obtain_postgresql,
+)
+
+pytest_plugins = ["tests.fixtures.assemblies", "tests.fixtures.deployments"]
+
+T = TypeVar("T")
+_missing: dict[str, str] = {}
+_had: dict[str, str] = {}
+
+
+def _obtain(name: str, obtain: Callable[[], T]) -> T:
+    if name not in _missing:
+        try:
+            return obtain()
+        except ServerMissing as error:
+            _missing[name] = str(error)
+    if os.environ.get("CI", "").lower() in {"1", "true"}:
+        pytest.fail(_missing[name], pytrace=False)
+    pytest.skip(_missing[name])
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    """A PostgreSQL server of this session, set for speed rather than durability."""
+    server = _obtain("PostgreSQL", obtain_postgresql)
+    _had["PostgreSQL"] = server.how
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def durable_postgresql() -> Iterator[PostgreSQL]:
+    """A PostgreSQL server that keeps what it acknowledged, for tests of crashes."""
+    server = _obtain("PostgreSQL", lambda: obtain_postgresql(durable=True))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def broker() -> Iterator[Broker]:
+    """A RabbitMQ broker of this session."""
+    found = _obtain("RabbitMQ", obtain_broker)
+    _had["RabbitMQ"] = found.how
+    yield found
+    found.dispose()
+
+
+@pytest.fixture
+def virtual_host(broker: Broker) -> Iterator[VirtualHost]:
+    """A room of this test's own in the broker."""
+    with broker.virtual_host() as room:
+        yield room
+
+
+#: The databases that everything with a database is tested on.
+BACKENDS = [
+    pytest.param("sqlite", id="sqlite"),
+    pytest.param("postgresql", id="postgresql", marks=pytest.mark.postgresql),
+]
+
+
+@pytest.fixture(params=BACKENDS)
+def database(request: pytest.FixtureRequest) -> str:
+    """Which database the test runs on: every test that asks for one runs on both."""
+    backend: str = request.param
+    return backend
+
+
+@pytest.fixture
+def empty_database_url(
+    request: pytest.FixtureRequest, database: str, tmp_path: Path, counter: Callable[[], int]
+) -> Iterator[str]:
+    """SQLAlchemy URL of a fresh database without tables."""
+    if database == "sqlite":
+        yield f"sqlite:///{tmp_path / 'empty.sqlite'}"
+        return
+    server: PostgreSQL = request.getfixturevalue("postgresql")
+    name = f"empty_{counter()}"
+    yield server.create_database(name)
+    server.drop_database(name)
+
+
+_count = 0
+
+
+@pytest.fixture(scope="session")
+def counter() -> Callable[[], int]:
+    """Numbers for names that must differ within the session."""
+
+    def following() -> int:
+        global _count  # noqa: PLW0603 - one session, one count
+        _count += 1
+        return _count
+
+    return following
+
+
+def pytest_configure() -> None:
+    """Quiet where the code under test is quiet: pika tells every refused connection with a stack of its own."""
+    logging.getLogger("pika").setLevel(logging.CRITICAL)
+
+
+def pytest_report_header() -> str:
+    """Which way the servers are to be had."""
+    return f"servers: LIANMENG_TEST_SERVERS={os.environ.get('LIANMENG_TEST_SERVERS', 'auto')}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which servers the run had, and loudly which it lacked."""
+    for name, how in sorted(_had.items()):
+        terminalreporter.write_line(f"{name}: {how}")
+    if _missing:
+        terminalreporter.section("NOT TESTED: servers missing", sep="!", red=True, bold=True)
+        for name, why in sorted(_missing.items()):
+            terminalreporter.write_line(f"{name}: {why}", red=True)
+        terminalreporter.write_line(
+            "Install Docker, or the server programs, or run as root on Debian/Ubuntu; see tests/README.md.", red=True
+        )

@@ -1,0 +1,280 @@
+"""Events on their way out: nothing is skipped, nothing is marked before it is confirmed, one relay at a time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+
+import pytest
+import sqlalchemy as sa
+
+from shared.messaging.outbox import outbox, outbox_state, unsent
+from shared.messaging.relay import Relay
+from shared.messaging.transport import BrokerUnavailable, Message
+from shared.persistence.database import Leadership
+from shared.runtime.failpoints import Failpoints
+from tests.builders.kernel import SAID, WHISPERED, Kernel, kernel_on, word_of
+from tests.servers import PostgreSQL
+from tests.waiting import wait_until
+
+
+@pytest.fixture
+def kernel(empty_database_url: str) -> Iterator[Kernel]:
+    with kernel_on(empty_database_url) as made:
+        yield made
+
+
+@pytest.fixture
+def postgresql_kernel(postgresql: PostgreSQL, counter) -> Iterator[Kernel]:
+    name = f"kernel_{counter()}"
+    with kernel_on(postgresql.create_database(name)) as made:
+        yield made
+    postgresql.drop_database(name)
+
+
+class FakePublisher:
+    """Takes messages as told: everything, nothing, or all but some types."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self.words: list[str] = []
+        self.refused_types: set[str] = set()
+        self.away = False
+        self.marked_too_early = False
+
+    def publish(self, messages: Sequence[Message]) -> list[str | None]:
+        ids = [message.event_id for message in messages]
+        self.marked_too_early |= any(row["sent_at"] for row in self._kernel.rows(outbox) if row["event_id"] in ids)
+        if self.away:
+            raise BrokerUnavailable("away")
+        outcomes: list[str | None] = []
+        for message in messages:
+            taken = message.type not in self.refused_types
+            outcomes.append(None if taken else "unroutable")
+            if taken:
+                self.words.append(word_of(message.body))
+        return outcomes
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+def relay_of(kernel: Kernel, publisher: FakePublisher, batch: int = 50) -> Relay:
+    return Relay(kernel.units, publisher, Failpoints(), batch)
+
+
+def drain(relay: Relay) -> None:
+    while relay.publish_batch() != (0, 0):
+        pass
+
+
+def test_an_event_is_marked_sent_only_after_the_broker_confirmed_it(kernel: Kernel) -> None:
+    publisher = FakePublisher(kernel)
+    relay = relay_of(kernel, publisher)
+    kernel.say("first")
+
+    publisher.away = True
+    with pytest.raises(BrokerUnavailable):
+        relay.publish_batch()
+    assert [row["sent_at"] for row in kernel.rows(outbox)] == [None]
+
+    publisher.away = False
+    assert relay.publish_batch() == (1, 0)
+    assert not publisher.marked_too_early
+    assert all(row["sent_at"] for row in kernel.rows(outbox))
+    assert relay.publish_batch() == (0, 0)
+
+
+def test_an_unroutable_event_stays_unsent_and_holds_up_only_its_own_subject(kernel: Kernel) -> None:
+    publisher = FakePublisher(kernel)
+    publisher.refused_types = {WHISPERED}
+    relay = relay_of(kernel, publisher)
+    kernel.say("psst", subject="a", event_type=WHISPERED)
+    kernel.say("later", subject="a")
+    kernel.say("other", subject="b")
+
+    drain(relay)
+    assert publisher.words == ["other"]
+    with kernel.units.reading() as reading:
+        assert outbox_state(reading)["pending"] == 2
+
+    publisher.refused_types = set()
+    drain(relay)
+    assert publisher.words == ["other", "psst", "later"]
+
+
+def test_a_long_queue_behind_a_refused_event_does_not_starve_other_subjects(kernel: Kernel) -> None:
+    publisher = FakePublisher(kernel)
+    publisher.refused_types = {WHISPERED}
+    kernel.say("stuck", subject="a", event_type=WHISPERED)
+    for n in range(20):
+        kernel.say(f"behind-{n}", subject="a")
+    kernel.say("other", subject="b")
+
+    drain(relay_of(kernel, publisher, batch=10))
+
+    assert publisher.words == ["other"]
+
+
+def test_the_feed_numbers_what_was_sent_without_gaps_in_the_order_of_sending(kernel: Kernel) -> None:
+    publisher = FakePublisher(kernel)
+    relay = relay_of(kernel, publisher, batch=3)
+    for n in range(10):
+        kernel.say(f"{n}", subject=f"s-{n % 4}")
+        if n % 3 == 0:
+            relay.publish_batch()
+    drain(relay)
+
+    rows = sorted(kernel.rows(outbox), key=lambda row: row["feed_number"])
+    assert [row["feed_number"] for row in rows] == list(range(1, 11))
+    for subject in {row["subject"] for row in rows}:
+        sequences = [row["sequence"] for row in rows if row["subject"] == subject]
+        assert sequences == sorted(sequences)
+
+
+def test_an_event_of_a_unit_that_rolls_back_is_never_published(kernel: Kernel) -> None:
+    publisher = FakePublisher(kernel)
+
+    def fail_after_recording() -> None:
+        with kernel.units.begin() as work:
+            work.record(SAID, subject="s-1", data={"word": "unsaid"})
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail_after_recording()
+    kernel.say("said")
+
+    drain(relay_of(kernel, publisher))
+
+    assert publisher.words == ["said"]
+    assert [row["sequence"] for row in kernel.rows(outbox)] == [1]
+
+
+@pytest.mark.postgresql
+def test_an_event_that_commits_late_is_published_late_and_not_skipped(postgresql_kernel: Kernel) -> None:
+    """The commit inversion: the first transaction takes the lower position and commits after the second."""
+    kernel = postgresql_kernel
+    publisher = FakePublisher(kernel)
+    relay = relay_of(kernel, publisher)
+    begun, may_commit = threading.Event(), threading.Event()
+
+    def commit_late() -> None:
+        with kernel.units.begin() as work:
+            work.record(SAID, subject="early", data={"word": "recorded first"})
+            begun.set()
+            assert may_commit.wait(20)
+
+    late = threading.Thread(target=commit_late)
+    late.start()
+    assert begun.wait(20)
+    kernel.say("committed first", subject="other")
+    drain(relay)
+    assert publisher.words == ["committed first"]
+
+    may_commit.set()
+    late.join()
+    drain(relay)
+
+    assert publisher.words == ["committed first", "recorded first"]
+    positions = {row["subject"]: row["position"] for row in kernel.rows(outbox)}
+    assert positions["early"] < positions["other"], "the inversion did happen"
+
+
+@pytest.mark.postgresql
+def test_writers_of_one_subject_are_published_in_the_order_of_their_commits(postgresql_kernel: Kernel) -> None:
+    kernel = postgresql_kernel
+    writers = [threading.Thread(target=lambda n=n: [kernel.say(f"{n}-{i}") for i in range(10)]) for n in range(8)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    publisher = FakePublisher(kernel)
+    drain(relay_of(kernel, publisher))
+
+    by_sequence = sorted(kernel.rows(outbox), key=lambda row: row["sequence"])
+    assert [row["sequence"] for row in by_sequence] == list(range(1, 81))
+    assert publisher.words == [word_of(row["envelope"].encode()) for row in by_sequence]
+
+
+@pytest.mark.postgresql
+def test_of_two_relays_one_leads_and_the_other_takes_over_when_it_dies(
+    postgresql: PostgreSQL, postgresql_kernel: Kernel
+) -> None:
+    url = postgresql_kernel.database.url.render_as_string(hide_password=False)
+    with kernel_on(url, create=False) as other:
+        first = Leadership(postgresql_kernel.database, "relay")
+        second = Leadership(other.database, "relay")
+
+        assert first.ensure()
+        assert first.ensure(), "asking again keeps it"
+        assert not second.ensure()
+
+        # The first leader's session dies with its process; here the server ends it.
+        postgresql.query(
+            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' "
+            "AND database = (SELECT oid FROM pg_database WHERE datname = %s)",
+            [postgresql_kernel.database.url.database],
+        )
+        wait_until(second.ensure, "the second taking over")
+        with pytest.raises(sa.exc.DBAPIError):
+            first.ensure()
+        assert not first.ensure()
+        second.release()
+        assert first.ensure()
+        first.release()
+
+
+@pytest.mark.postgresql
+def test_a_commit_wakes_the_worker_of_another_process_within_milliseconds(postgresql_kernel: Kernel) -> None:
+    url = postgresql_kernel.database.url.render_as_string(hide_password=False)
+    with kernel_on(url, create=False) as other:
+        rung = other.wakeups.listener()
+        other.wakeups.hear_other_processes()
+        assert rung.wait(10), "rung once on connecting, for what was missed before"
+        postgresql_kernel.say("warm up")
+        assert rung.wait(10)
+        delays = []
+        for n in range(20):
+            wait_until(lambda: not postgresql_kernel.wakeups._ring_wanted.is_set(), "the last ring to be out")
+            rung.clear()
+            said_at = time.monotonic()
+            postgresql_kernel.say(f"{n}")
+            assert rung.wait(5), "no wake-up"
+            delays.append(time.monotonic() - said_at)
+
+        assert sorted(delays)[10] < 0.1, delays
+
+
+@pytest.mark.postgresql
+def test_wake_ups_resume_after_the_database_cut_their_connections(
+    postgresql: PostgreSQL, postgresql_kernel: Kernel
+) -> None:
+    kernel = postgresql_kernel
+    url = kernel.database.url.render_as_string(hide_password=False)
+    with kernel_on(url, create=False) as other:
+        rung = other.wakeups.listener()
+        other.wakeups.hear_other_processes()
+        kernel.say("before")
+        assert rung.wait(10)
+
+        postgresql.query(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [kernel.database.url.database]
+        )
+
+        def woken() -> bool:
+            rung.clear()
+            kernel.say("after")
+            return rung.wait(0.5)
+
+        wait_until(woken, "a wake-up after the cut")
+
+
+def test_unsent_gives_at_most_one_event_per_subject_oldest_first(kernel: Kernel) -> None:
+    for word, subject in (("1", "a"), ("2", "a"), ("3", "b"), ("4", "c"), ("5", "b")):
+        kernel.say(word, subject=subject)
+
+    with kernel.units.reading() as reading:
+        words = [word_of(row.envelope.encode()) for row in unsent(reading, 10)]
+
+    assert words == ["1", "3", "4"]
