@@ -7,11 +7,10 @@ State that lives in the database (outbox, inbox) is read when asked for, never c
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping
 
 import sqlalchemy as sa
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Histogram, generate_latest, multiprocess
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Histogram, generate_latest, multiprocess, values
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -23,7 +22,6 @@ from shared.runtime.logging import get_logger
 
 #: Upper bounds in seconds. Requests take 2 to 50 ms; what lies above a second is counted, not resolved.
 REQUEST_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
-MULTIPROCESS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 #: Media type of the exposition text.
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
@@ -53,7 +51,7 @@ class Metrics:
     def render(self) -> tuple[bytes, str]:
         """The exposition text and its media type."""
         gathered = self.registry
-        if MULTIPROCESS_FOLDER in os.environ:
+        if _several_processes():
             gathered = CollectorRegistry()
             multiprocess.MultiProcessCollector(gathered)  # type: ignore[no-untyped-call]  # the library is half typed
         states = CollectorRegistry()
@@ -63,8 +61,14 @@ class Metrics:
 
 def forget_process(pid: int) -> None:
     """Drop the gauges of a web process that ended; for gunicorn's `child_exit`."""
-    if MULTIPROCESS_FOLDER in os.environ:
+    if _several_processes():
         multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]  # the library is half typed
+
+
+def _several_processes() -> bool:
+    # The library decides when it is imported whether numbers go into memory or into the shared folder; ask it rather
+    # than the environment, which may have changed since.
+    return bool(values.ValueClass._multiprocess)  # noqa: SLF001 - there is no public way
 
 
 class _DatabaseStates(Collector):
