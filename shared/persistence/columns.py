@@ -36,6 +36,11 @@ class Utc(sa.types.TypeDecorator[datetime]):
     impl = sa.DateTime(timezone=True)
     cache_ok = True
 
+    @property
+    def python_type(self) -> type[datetime]:
+        """What comes out; SQLAlchemy does not ask the type underneath."""
+        return datetime
+
     def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
         """Text of fixed width on SQLite, so that comparing text compares time."""
         if dialect.name == "sqlite":
