@@ -167,10 +167,12 @@ def _ballot_rule(table: Table, name: str, version: int, silent: list[str]) -> Ba
 
 def _fraction(table: Table) -> tuple[int, int, bool]:
     """A fraction of at most one. More than all can never be reached, so it is refused."""
+    faults_before = len(table.faults)
     denominator = table.integer("denominator", 1, NUMBER_MAX)
     numerator = table.integer("numerator", 1, NUMBER_MAX)
     inclusive = table.flag("inclusive")
-    if numerator > denominator or (numerator == denominator and not inclusive and table.has("inclusive")):
+    is_beyond_all = numerator > denominator or (numerator == denominator and not inclusive)
+    if is_beyond_all and len(table.faults) == faults_before:
         table.fault("never_passes", "numerator")
     return numerator, denominator, inclusive
 
