@@ -63,7 +63,8 @@ def open_account(
 
 def ensure_invited(reading: Reading, *, username: str, invitation_code: str) -> None:
     """Refuse a wrong name or code before any hashing is paid for. Unauthenticated `account.invitation_refused`, one
-    answer for both; Conflict `account.already_active`."""
+    answer for both; Conflict `account.already_active`.
+    """
     _ensure_invited(reading.first(_account_named(username)), invitation_code)
 
 

@@ -153,9 +153,7 @@ def withdraw_application(
     return _withdraw(work, application, Actor(APPLICANT), reason)
 
 
-def record_withdrawal(
-    work: UnitOfWork, application_id: str, *, recorded_by: str, reason: str | None
-) -> dict[str, Any]:
+def record_withdrawal(work: UnitOfWork, application_id: str, *, recorded_by: str, reason: str | None) -> dict[str, Any]:
     """The secretariat records a withdrawal that reached it on paper, and says which.
 
     Without this an applicant who has lost the access code could neither go on nor start again.

@@ -35,7 +35,8 @@ def get_application(work: UnitOfWork, application_id: str) -> sa.Row[Any]:
 
 def get_own_application(work: UnitOfWork, application_id: str, access_code: str) -> sa.Row[Any]:
     """The application that the access code opens, locked. Forbidden `application.code_refused`, also for an unknown
-    id: the answer must not betray which applications exist."""
+    id: the answer must not betray which applications exist.
+    """
     row = work.lock(sa.select(tables.applications).where(tables.applications.c.application_id == application_id))
     fits = matches(row.access_code_digest if row is not None else None, access_code)
     if row is None or not fits:

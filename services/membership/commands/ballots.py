@@ -118,9 +118,7 @@ def _admit(work: UnitOfWork, application: sa.Row[Any], ballot: ClosedBallot) -> 
         ballot_id=ballot.ballot_id,
         correlation_id=application.correlation_id,
     )
-    take_step(
-        work, application, Step.ADMIT, Actor("ballot", ballot.ballot_id), member_id=member.member_id
-    )
+    take_step(work, application, Step.ADMIT, Actor("ballot", ballot.ballot_id), member_id=member.member_id)
     # The applicant holds the access code already: it is the invitation, and no secret has to travel once more.
     open_account(
         work,

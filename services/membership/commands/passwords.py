@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -31,21 +32,27 @@ _turns = threading.BoundedSemaphore(CONCURRENT_MAX)
 def hash_password(password: str) -> str:
     """The argon2id hash to store. Unavailable when too many are being computed."""
     with _turn():
-        return _hasher().hash(password)
+        return _hasher().hash(_composed(password))
 
 
 def verify_password(stored_hash: str | None, password: str) -> bool:
     """Whether the password fits. Without a stored hash it takes the same time and answers no."""
     with _turn():
         try:
-            return _hasher().verify(stored_hash or _NOBODYS_HASH, password) and stored_hash is not None
+            _hasher().verify(stored_hash or _NOBODYS_HASH, _composed(password))
         except (VerificationError, InvalidHashError):
             return False
+    return stored_hash is not None
 
 
 def needs_rehash(stored_hash: str) -> bool:
     """Whether the hash was made with other parameters than today's."""
     return _hasher().check_needs_rehash(stored_hash)
+
+
+def _composed(password: str) -> str:
+    # Keyboards differ in how they send an accented letter; to its owner it is the same password (NIST SP 800-63B).
+    return unicodedata.normalize("NFC", password)
 
 
 def _hasher() -> PasswordHasher:

@@ -110,9 +110,7 @@ def prune_attempts(work: UnitOfWork) -> None:
 def issue_person_token(work: UnitOfWork, account: sa.Row[Any], issuer: Issuer) -> dict[str, Any]:
     """A token for a person, with the roles they have at this moment."""
     offices = find_offices(work, account.member_id, work.now) if account.member_id else ()
-    roles = rules.derive_roles(
-        account.staff_roles, represents_member=account.member_id is not None, offices=offices
-    )
+    roles = rules.derive_roles(account.staff_roles, represents_member=account.member_id is not None, offices=offices)
     claims: dict[str, Any] = {"sub": account.account_id, "kind": "person", "roles": sorted(roles)}
     if account.member_id is not None:
         claims["unit"] = account.member_id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping
 from datetime import datetime
@@ -9,6 +10,8 @@ from typing import Any
 
 import sqlalchemy as sa
 from cryptography.fernet import Fernet, InvalidToken
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from services.membership import tables
 from services.membership.domain import signing_keys as rules
@@ -16,12 +19,11 @@ from shared.errors import Unavailable
 from shared.messaging.outbox import outbox
 from shared.persistence.unit_of_work import Reading, UnitOfWork
 from shared.runtime.clock import rfc3339
-from shared.runtime.settings import derive_key
 from shared.security.keys import forget_key_from_now, new_signing_key, public_jwk, remember_key
 from shared.security.tokens import sign
 
 #: Names the key that seals the private halves: the master secret serves other purposes too.
-SEALING_PURPOSE = "membership signing keys"
+SEALING_PURPOSE = b"membership signing keys"
 
 
 def create_first_key(work: UnitOfWork, *, master_secret: str) -> str:
@@ -129,14 +131,22 @@ def _retire(work: UnitOfWork, kid: str) -> None:
 
 def _seal(private_jwk: Mapping[str, str], master_secret: str) -> str:
     clear = json.dumps(private_jwk, sort_keys=True).encode("ascii")
-    return Fernet(derive_key(master_secret, SEALING_PURPOSE)).encrypt(clear).decode("ascii")
+    return _sealing(master_secret).encrypt(clear).decode("ascii")
 
 
 def _unseal(sealed: str, master_secret: str) -> dict[str, str]:
     try:
-        clear = Fernet(derive_key(master_secret, SEALING_PURPOSE)).decrypt(sealed)
+        clear = _sealing(master_secret).decrypt(sealed)
     except InvalidToken as error:
         # Another master secret than the one the key was made under: an operator's slip, and theirs to mend.
         raise Unavailable("signing_key.sealed_otherwise") from error
     private: dict[str, str] = json.loads(clear)
     return private
+
+
+def _sealing(master_secret: str) -> Fernet:
+    """Encryption under a key for this one purpose (HKDF, RFC 5869). The master secret is long and random, so it needs
+    no slow hash.
+    """
+    key = HKDF(algorithm=SHA256(), length=32, salt=None, info=SEALING_PURPOSE).derive(master_secret.encode("utf-8"))
+    return Fernet(base64.urlsafe_b64encode(key))

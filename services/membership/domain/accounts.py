@@ -57,9 +57,7 @@ def username_digest(name: str) -> str:
 def ensure_password_allowed(password: str, username: str) -> None:
     """Refuse a password that is too short, too long, a pattern, or holds the user name. Invalid, naming the field."""
     if not PASSWORD_LENGTH_MIN <= len(password) <= PASSWORD_LENGTH_MAX:
-        fault = Fault(
-            "account.password_length", "password", {"min": PASSWORD_LENGTH_MIN, "max": PASSWORD_LENGTH_MAX}
-        )
+        fault = Fault("account.password_length", "password", {"min": PASSWORD_LENGTH_MIN, "max": PASSWORD_LENGTH_MAX})
     elif len(set(password)) < PASSWORD_VARIETY_MIN or username in password.casefold():
         fault = Fault("account.password_guessable", "password")
     else:
@@ -72,7 +70,8 @@ def wait_seconds(failures: int) -> int:
     if failures < FREE_FAILURES:
         return 0
     # The exponent is capped before the power is taken: the count has no limit, the number must.
-    return min(2 ** min(failures - FREE_FAILURES, 16), WAIT_SECONDS_MAX)
+    doublings = min(failures - FREE_FAILURES, WAIT_SECONDS_MAX.bit_length())
+    return min(1 << doublings, WAIT_SECONDS_MAX)
 
 
 def count_attempt(failures: int, tried_at: datetime, now: datetime) -> tuple[int, datetime]:

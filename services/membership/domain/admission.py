@@ -80,7 +80,8 @@ BALLOTS: Mapping[str, tuple[State, Mapping[str, Step], str]] = {
 def decide_step(state: State, step: Step) -> State:
     """The state after the step. Conflict where the table has none: `application.already_decided` at the end of the
     way, `application.question_open` for an acceptance that does not wait for the answer, else
-    `application.step_out_of_order`."""
+    `application.step_out_of_order`.
+    """
     after = TRANSITIONS[state].get(step)
     if after is not None:
         return after

@@ -27,9 +27,7 @@ _DASHES = frozenset("-‐‑‒–—―−_·")
 def normalise(text: str) -> str:
     """Half-width, upper case, without spaces, dashes and invisible characters: as it is stored and compared."""
     folded = unicodedata.normalize("NFKC", text).upper()
-    return "".join(
-        each for each in folded if each not in _DASHES and unicodedata.category(each)[0] not in ("Z", "C")
-    )
+    return "".join(each for each in folded if each not in _DASHES and unicodedata.category(each)[0] not in ("Z", "C"))
 
 
 def find_warnings(code: str) -> tuple[str, ...]:

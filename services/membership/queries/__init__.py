@@ -1,0 +1,1 @@
+"""Reads: each gives plain data. Nothing here changes anything or knows who is asking."""
