@@ -41,7 +41,7 @@ format: setup ## let ruff write the style
 
 .PHONY: docs
 docs: setup ## write the generated documents anew (events, settings)
-	@$(PY) -m deploy.documents
+	@$(PY) -m shared.runtime.documents
 
 .PHONY: bench-chain
 bench-chain: setup ## from the deciding vote to the e-mail being handed over, in milliseconds

@@ -3,6 +3,10 @@
 Must not open anything: a connection made here would be shared by forked workers.
 """
 
+from typing import Any
+
+from shared.runtime.metrics import forget_process
+
 bind = "0.0.0.0:8000"  # the container's own network; which host port leads here is compose's or the cluster's business
 #: Two processes survive the death of one; threads, because a request mostly waits for its database.
 workers = 2
@@ -24,3 +28,8 @@ forwarded_allow_ips = ""
 #: The application writes one structured line per request.
 accesslog = None
 errorlog = "-"
+
+
+def child_exit(_server: Any, worker: Any) -> None:
+    """Drop the gauges of a web process that has ended."""
+    forget_process(worker.pid)

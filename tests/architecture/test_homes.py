@@ -23,7 +23,8 @@ CALLS = {
     "shared/runtime/identifiers.py": ("os.urandom",),
 }  # fmt: skip
 MODULES = {"shared/runtime/identifiers.py": ("uuid", "random", "secrets")}
-ENVIRONMENT_HOME = "shared/runtime/settings.py"
+#: metrics.py asks for the one variable that belongs to prometheus_client itself.
+ENVIRONMENT_HOMES = ("shared/runtime/settings.py", "shared/runtime/metrics.py")
 ENVIRONMENT = ("os.environ", "os.environb", "os.getenv", "os.putenv")
 COMMIT_HOME = "shared/persistence/unit_of_work.py"
 DIALECT_HOME = "shared/persistence/"
@@ -65,11 +66,11 @@ def faults_of_environment(root: Path) -> list[str]:
     """The environment read elsewhere than in the settings, by attribute or by import."""
     faults = []
     for name, module in parsed(root, *PRODUCT):
-        if name == ENVIRONMENT_HOME:
+        if name in ENVIRONMENT_HOMES:
             continue
         lines = [node.lineno for node in ast.walk(module) if isinstance(node, ast.expr) and dotted(node) in ENVIRONMENT]
         lines += [line for line, imported in imports(module) if imported in ENVIRONMENT]
-        faults += [f"{name}:{line}: the environment has its home in {ENVIRONMENT_HOME}" for line in lines]
+        faults += [f"{name}:{line}: the environment has its home in {ENVIRONMENT_HOMES[0]}" for line in lines]
     return faults
 
 
@@ -148,5 +149,5 @@ def test_a_rule_that_finds_no_file_fails(tmp_path: Path, rule) -> None:
 
 
 def test_the_homes_exist() -> None:
-    for home in (*CALLS, *MODULES, ENVIRONMENT_HOME, COMMIT_HOME):
+    for home in (*CALLS, *MODULES, *ENVIRONMENT_HOMES, COMMIT_HOME):
         assert (ROOT / home).is_file(), f"{home} has moved: the rules above guard an empty house"

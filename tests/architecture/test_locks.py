@@ -23,21 +23,23 @@ def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def locked(text: str) -> dict[str, str]:
-    """Every package of a lock with its version. Raises where there is none."""
-    entries = [block for block in re.split(r"\n(?=\S)", text) if NAME.match(block)]
-    if not entries:
+def entries(text: str) -> list[str]:
+    """The lock's packages, each with its hashes and notes. Raises where there is none."""
+    blocks = [block for block in re.split(r"\n(?=\S)", text) if NAME.match(block)]
+    if not blocks:
         raise NothingToCheckError("the lock names no package")
-    return {normal(NAME.match(block)[1]): block.split("==")[1].split()[0] for block in entries}
+    return blocks
+
+
+def locked(text: str) -> dict[str, str]:
+    """Every package of a lock with its version."""
+    return {normal(re.split(r"\[|==", block)[0]): block.split("==")[1].split()[0] for block in entries(text)}
 
 
 def faults_of_lock(text: str) -> list[str]:
     """Packages without a hash, and places to download from."""
     faults = [f"names a place to download from: {match[0].strip()}" for match in HOST.finditer(text)]
-    blocks = [block for block in re.split(r"\n(?=\S)", text) if NAME.match(block)]
-    if not blocks:
-        raise NothingToCheckError("the lock names no package")
-    return faults + [f"{block.split()[0]} has no hash" for block in blocks if "--hash=sha256:" not in block]
+    return faults + [f"{block.split()[0]} has no hash" for block in entries(text) if "--hash=sha256:" not in block]
 
 
 def wanted(text: str) -> set[str]:
