@@ -172,7 +172,7 @@ def _fraction(table: Table) -> tuple[int, int, bool]:
     numerator = table.integer("numerator", 1, NUMBER_MAX)
     inclusive = table.flag("inclusive")
     is_beyond_all = numerator > denominator or (numerator == denominator and not inclusive)
-    if is_beyond_all and len(table.faults) == faults_before:
+    if table.is_table and is_beyond_all and len(table.faults) == faults_before:
         table.fault("never_passes", "numerator")
     return numerator, denominator, inclusive
 

@@ -31,8 +31,8 @@ class Table:
         self.faults = faults
         self._values: Mapping[str, Any] = values if isinstance(values, Mapping) else {}
         self._known: set[str] = set()
-        self._is_table = isinstance(values, Mapping)
-        if not self._is_table:
+        self.is_table = isinstance(values, Mapping)
+        if not self.is_table:
             self.fault("wrong_type", expected="table")
 
     def fault(self, code: str, key: str | None = None, **params: str | int) -> None:
@@ -107,7 +107,7 @@ class Table:
         """A table below this one. A missing one is one fault, not one for each of its keys."""
         self._known.add(key)
         if key not in self._values:
-            if self._is_table:
+            if self.is_table:
                 self.fault("missing", key)
             return Table(self.at(key), {}, [])
         return Table(self.at(key), self._values[key], self.faults)
@@ -149,7 +149,7 @@ class Table:
         """The value, or None after a fault. `type` and not `isinstance`: True is no number here."""
         self._known.add(key)
         if key not in self._values:
-            if self._is_table:
+            if self.is_table:
                 self.fault("missing", key)
             return None
         value = self._values[key]
