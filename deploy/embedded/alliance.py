@@ -1,0 +1,106 @@
+"""An alliance in one process: four assemblies, their workers on an in-process bus, one HTTP address for all.
+
+It starts and stops things in the right order and decides nothing else.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Self
+
+from deploy.embedded.http_server import HttpServer
+from shared.messaging.in_process import InProcess
+from shared.runtime.assembly import assemble, load_service
+from shared.runtime.settings import Settings
+from shared.runtime.worker import Worker
+from shared.web.app_factory import create_app
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+SERVICES = ("membership", "meetings", "finance", "notifications")
+
+
+class EmbeddedAlliance:
+    """Everything of an alliance, for the length of a `with` block: migrate, run commands, start."""
+
+    def __init__(self, server: HttpServer, make_settings: Callable[[str], Settings]) -> None:
+        self._server = server
+        self.assemblies = {name: assemble(load_service(name), make_settings(name)) for name in SERVICES}
+        bus = InProcess()
+        self._workers = [Worker(assembly, bus) for assembly in self.assemblies.values()]
+        self._started = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Finish what is in hand and let go of everything."""
+        if self._started:
+            self._server.stop()
+            # Together: a relay whose neighbour has gone would report that nobody listens.
+            _at_once(worker.stop for worker in self._workers)
+        else:
+            self._server.close()
+        for assembly in self.assemblies.values():
+            assembly.close()
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return self._server.url
+
+    def migrate(self) -> None:
+        """Bring every database to the expected schema."""
+        _at_once(assembly.migrate for assembly in self.assemblies.values())
+
+    def run_command(self, service: str, command: str, arguments: Sequence[str]) -> int:
+        """A service's own console command, e.g. membership's `found`; its exit status."""
+        assembly = self.assemblies[service]
+        return assembly.service.console_commands[command](assembly, arguments)
+
+    def start(self, landing: WSGIApplication) -> None:
+        """Serve; `landing` answers whatever is not a service's."""
+        applications = {name: create_app(assembly).wsgi_app for name, assembly in self.assemblies.items()}
+        # All ears open before the first voice: an event nobody consumes yet would have to be sent again.
+        for worker in self._workers:
+            worker.subscribe()
+        for worker in self._workers:
+            worker.start()
+        self._server.start(dispatcher(applications, landing))
+        self._started = True
+
+    def is_alive(self) -> bool:
+        """Whether every worker's threads run."""
+        return all(worker.is_alive() for worker in self._workers)
+
+
+def dispatcher(applications: Mapping[str, WSGIApplication], landing: WSGIApplication) -> WSGIApplication:
+    """One WSGI callable: `/api/<service>/…` to that service, path unchanged, as the gateway does; the rest to `landing`."""
+
+    def dispatch(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        _, _, rest = environ.get("PATH_INFO", "").partition("/api/")
+        name = rest.partition("/")[0] if environ.get("PATH_INFO", "").startswith("/api/") else ""
+        return applications.get(name, landing)(environ, start_response)
+
+    return dispatch
+
+
+def _at_once(calls: Iterable[Callable[[], object]]) -> None:
+    """Run all of them side by side; the first failure is raised once all have ended."""
+    failures: list[BaseException] = []
+
+    def run(call: Callable[[], object]) -> None:
+        try:
+            call()
+        except BaseException as error:  # noqa: BLE001 - handed on to the caller's thread below
+            failures.append(error)
+
+    threads = [threading.Thread(target=run, args=(call,)) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]

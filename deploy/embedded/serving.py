@@ -1,0 +1,93 @@
+"""`serve`: the alliance of a folder, for a small office and for journeys.
+
+Settings come from the environment as in every other way of running; only the database files are this mode's own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import json
+import sys
+import threading
+from collections.abc import Callable
+
+import httpx
+
+from deploy.embedded.alliance import EmbeddedAlliance
+from deploy.embedded.api_client import Api
+from deploy.embedded.data_folder import DataFolder
+from deploy.embedded.http_server import HttpServer
+from deploy.embedded.page import landing_app
+from deploy.embedded.showcase import Showcase
+from shared.errors import Conflict
+from shared.runtime.clock import SystemClock
+from shared.runtime.identifiers import Identifiers
+from shared.runtime.logging import configure_logging
+from shared.runtime.settings import Settings
+from shared.runtime.texts import Texts
+
+
+def run(options: argparse.Namespace, texts: Texts, stop: threading.Event) -> int:
+    """Serve until `stop`. Exit status 1 when the founding or the charter is refused."""
+    with DataFolder(options.data) as folder:
+        server = listen(options.host, options.port)
+        make_settings = _settings(options, folder, server.url)
+        configure_logging(make_settings("membership").log_level, "embedded")
+        clock = SystemClock()
+        with EmbeddedAlliance(server, make_settings) as alliance, httpx.Client(base_url=server.url) as http:
+            alliance.migrate()
+            # Standard output carries the address and nothing else.
+            with contextlib.redirect_stdout(sys.stderr):
+                status = _prepare(alliance, options)
+            if status:
+                return status
+            visitor = Api(http, clock, Identifiers(clock), options.language)
+            alliance.start(landing_app(Showcase(visitor), texts, alliance.is_alive))
+            sys.stdout.write(json.dumps({"ready": True, "url": server.url}) + "\n")
+            sys.stdout.flush()
+            stop.wait()
+    return 0
+
+
+def listen(host: str, port: int) -> HttpServer:
+    """The address, bound. Conflict when another process has it."""
+    try:
+        return HttpServer(host, port)
+    except OSError as error:
+        raise Conflict("embedded.port_in_use", port=port) from error
+
+
+def _settings(options: argparse.Namespace, folder: DataFolder, url: str) -> Callable[[str], Settings]:
+    def make(service: str) -> Settings:
+        mine = folder.database_url(service)
+        defaults = {"database_url": mine, "public_url": url}
+        if options.demo_password:
+            defaults["profile"] = "demo"
+        settings = Settings.from_environment(service, defaults=defaults)
+        changes: dict[str, object] = {"database_url": mine}
+        if options.smtp:
+            host, _, port = options.smtp.rpartition(":")
+            changes |= {"smtp_host": host, "smtp_port": int(port), "smtp_starttls": False}
+        # One variable cannot name four files: the folder decides, whatever the environment says.
+        return dataclasses.replace(settings, **changes)  # type: ignore[arg-type]  # the names are those of Settings
+
+    return make
+
+
+def _prepare(alliance: EmbeddedAlliance, options: argparse.Namespace) -> int:
+    """Adopt and found where asked; the first exit status that is not 0."""
+    language = ["--language", options.language]
+    if options.charter:
+        status = alliance.run_command("meetings", "adopt-charter", [str(options.charter), *language])
+        if status:
+            return status
+    if options.found:
+        arguments = [str(options.found), *language]
+        for name in ("charter", "demo_password", "invitations"):
+            value = getattr(options, name)
+            if value:
+                arguments += [f"--{name.replace('_', '-')}", str(value)]
+        return alliance.run_command("membership", "found", arguments)
+    return 0
