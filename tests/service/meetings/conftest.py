@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
+from shared.runtime.clock import ManualClock
+from tests.fixtures.assemblies import MakeAssembly
 from tests.service.meetings.driver import Meetings
 
 
 @pytest.fixture
-def bare(empty_database_url: str) -> Iterator[Meetings]:
+def bare(make_assembly: MakeAssembly, clock: ManualClock) -> Meetings:
     """Meetings with its tables and nothing in them."""
-    house = Meetings(empty_database_url)
-    yield house
-    house.assembly.close()
+    return Meetings(make_assembly("meetings"), clock)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,22 +17,17 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from services.meetings.commands.charter import adopt_charter
-from services.meetings.service import SERVICE
 from services.meetings.timers import close_due_ballots
 from shared.messaging import envelope
 from shared.messaging.inbox import inbox
 from shared.messaging.outbox import outbox
 from shared.persistence.unit_of_work import Cause
-from shared.runtime.assembly import assemble
+from shared.runtime.assembly import Assembly
 from shared.runtime.clock import ManualClock, rfc3339
-from shared.runtime.settings import Settings
-from shared.security.keys import new_signing_key, public_jwk
-from shared.security.tokens import AUDIENCE, sign
 from shared.web.app_factory import create_app
+from tests.fixtures.assemblies import bearer
 
-START = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
 CHARTER = Path(__file__).parents[3] / "deploy" / "charter" / "zhuzhou.toml"
-KID = "key-of-test"
 
 
 def zhuzhou() -> dict[str, Any]:
@@ -43,17 +38,12 @@ def zhuzhou() -> dict[str, Any]:
 class Meetings:
     """One running service on one database."""
 
-    def __init__(self, url: str) -> None:
-        self.clock = ManualClock(START)
-        settings = Settings(service="meetings", profile="test", database_url=url)
-        self.assembly = assemble(SERVICE, settings, clock=self.clock)
-        self.assembly.migrate()
-        self.consumer = self.assembly.consumer()
+    def __init__(self, assembly: Assembly, clock: ManualClock) -> None:
+        self.assembly = assembly
+        self.clock = clock
+        self.consumer = assembly.consumer()
         self._app: Flask | None = None
         self._sequences: dict[str, int] = {}
-        self._private = new_signing_key(self.assembly.ids)
-        jwk = public_jwk(self._private, KID)
-        self.hear("membership.signing_key.published", KID, {"kid": KID, "jwk": jwk, "signs_from": rfc3339(START)})
 
     # ---------------------------------------------------------------- what membership says
 
@@ -131,15 +121,8 @@ class Meetings:
 
     def headers(self, unit: str | None, *roles: str, scope: str | None = None) -> dict[str, str]:
         """Headers of a signed-in person of a unit, or of a platform with a scope."""
-        now = int(self.clock.now().timestamp())
-        claims: dict[str, Any] = {
-            "iss": self.assembly.settings.issuer, "aud": AUDIENCE, "sub": f"account-{unit}", "iat": now, "nbf": now,
-            "exp": now + 600, "jti": self.assembly.ids.new_id(), "kind": "platform" if scope else "person",
-        }  # fmt: skip
-        claims |= {"scope": scope} if scope else {"roles": list(roles)}
-        if unit:
-            claims["unit"] = unit
-        return {"Authorization": f"Bearer {sign(claims, self._private, KID)}"}
+        scopes = None if scope is None else [scope]
+        return bearer(self.assembly, roles=roles, unit_id=unit, scopes=scopes, subject=f"account-{unit}")
 
     def get(self, path: str, *, unit: str | None = None, language: str = "en", **kwargs: Any) -> TestResponse:
         """GET as a representative of `unit`."""

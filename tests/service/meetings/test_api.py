@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from services.meetings import tables
+from shared.security.keys import new_signing_key, public_jwk
+from shared.security.tokens import AUDIENCE, sign
 from tests.service.meetings.driver import Meetings
 
 
@@ -70,6 +72,28 @@ def test_reading_needs_a_token_and_a_platform_its_scope(house: Meetings, ballot:
     assert client.get(path, headers=house.headers(None, scope="roster:read")).status_code == 403
     assert client.get(path, headers=house.headers(None, scope="ballots:read")).status_code == 200
     assert client.get("/api/meetings/v1/roll/general_meeting").status_code == 401
+
+
+def test_tokens_of_a_published_key_are_believed_until_it_is_retired(house: Meetings, ballot: str) -> None:
+    # given a key that membership has published
+    private = new_signing_key(house.assembly.ids)
+    now = int(house.clock.now().timestamp())
+    claims = {"iss": house.assembly.settings.issuer, "aud": AUDIENCE, "sub": "someone", "jti": "1", "kind": "person"}
+    token = sign({**claims, "iat": now, "nbf": now, "exp": now + 600, "roles": []}, private, "another-key")
+    path, headers = f"/api/meetings/v1/ballots/{ballot}", {"Authorization": f"Bearer {token}"}
+    client = house.app.test_client()
+    assert client.get(path, headers=headers).status_code == 401
+
+    # when it arrives, its tokens hold
+    published = {"kid": "another-key", "jwk": public_jwk(private, "another-key"), "signs_from": "2026-03-02T01:00:00Z"}
+    house.hear("membership.signing_key.published", "another-key", published)
+    house.clock.advance(seconds=10)
+    assert client.get(path, headers=headers).status_code == 200
+
+    # when it is retired, they hold no more
+    house.hear("membership.signing_key.retired", "another-key", {"kid": "another-key"})
+    house.clock.advance(seconds=10)
+    assert client.get(path, headers=headers).status_code == 401
 
 
 def test_listings_go_on_where_they_stopped(house: Meetings) -> None:
