@@ -18,6 +18,7 @@ from flask import current_app, g, request
 
 from shared.errors import TooMany
 from shared.runtime.clock import Clock
+from shared.web.apidoc import amend
 
 #: Buckets kept at most; about 2 MB.
 BUCKETS_MAX = 10_000
@@ -71,6 +72,7 @@ def rate_limited(
                 limits.ensure_within(route_class, _counted_as(by), per_minute=per_minute, burst=size)
             return view(*args, **kwargs)
 
+        amend(limited, responses={"429": "TOO_MANY_REQUESTS"})
         return limited
 
     return decorate

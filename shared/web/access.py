@@ -7,7 +7,6 @@ can not be forgotten. It also writes the right down in the OpenAPI document, fro
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from copy import deepcopy
 from functools import wraps
 from typing import Any
 
@@ -17,6 +16,7 @@ from shared.errors import Fault, Invalid
 from shared.runtime.logging import get_logger
 from shared.security.permissions import ANONYMOUS, Caller, Gate
 from shared.security.tokens import TokenRefused
+from shared.web.apidoc import amend
 from shared.web.context import parts
 from shared.web.json_bodies import shown
 
@@ -93,19 +93,15 @@ def _ensure_known_query() -> None:
 
 
 def _document(view: View, gate: Gate) -> None:
-    doc: dict[str, Any] = deepcopy(getattr(view, "_apidoc", {}))
-    arguments = doc.setdefault("arguments", {})
-    arguments["parameters"] = [*arguments.get("parameters", []), "ACCEPT_LANGUAGE"]
-    manual = doc.setdefault("manual_doc", {})
     security: list[dict[str, list[str]]] = [{}] if gate.public else []
+    responses: dict[str, str] = {}
     if not gate.public or gate.scopes:
         security.append({"bearer": []})
-        manual.setdefault("responses", {}).update({"401": "UNAUTHORIZED", "403": "FORBIDDEN"})
-    manual["security"] = security
-    manual["x-access"] = {
+        responses = {"401": "UNAUTHORIZED", "403": "FORBIDDEN"}
+    rights = {
         "public": gate.public,
         "signed_in": gate.signed_in,
         "roles": sorted(gate.roles),
         "scopes": sorted(gate.scopes),
     }
-    view._apidoc = doc  # type: ignore[attr-defined]  # noqa: SLF001 - where flask-smorest keeps it
+    amend(view, parameters=["ACCEPT_LANGUAGE"], responses=responses, security=security, **{"x-access": rights})

@@ -17,7 +17,6 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable, Mapping
-from copy import deepcopy
 from datetime import timedelta
 from functools import wraps
 from typing import Any, TypeVar
@@ -29,6 +28,7 @@ from flask import Response, current_app, request
 from shared.errors import Conflict, Invalid
 from shared.persistence.columns import Json, Utc, kernel_metadata
 from shared.persistence.unit_of_work import UnitOfWork
+from shared.web.apidoc import amend
 from shared.web.context import begin_work, caller
 from shared.web.json_bodies import Malformed
 
@@ -107,11 +107,7 @@ def idempotent(view: View) -> View:
             return unsuccessful.response
         return response
 
-    doc: dict[str, Any] = deepcopy(getattr(once, "_apidoc", {}))
-    arguments = doc.setdefault("arguments", {})
-    arguments["parameters"] = [*arguments.get("parameters", []), "IDEMPOTENCY_KEY"]
-    doc.setdefault("manual_doc", {}).setdefault("responses", {})["400"] = "BAD_REQUEST"
-    once._apidoc = doc  # type: ignore[attr-defined]  # noqa: SLF001 - where flask-smorest keeps it
+    amend(once, parameters=["IDEMPOTENCY_KEY"], responses={"400": "BAD_REQUEST"})
     return once  # type: ignore[return-value]  # same signature as the view, seen from the router
 
 

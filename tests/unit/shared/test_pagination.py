@@ -101,7 +101,7 @@ def test_pages_show_every_row_once_though_rows_come_and_go(order: str) -> None:
     engine.dispose()
 
     # then
-    assert seen == sorted((row["id"] for row in rows), reverse=descending)
+    assert seen == sorted((str(row["id"]) for row in rows), reverse=descending)
 
 
 def test_the_last_full_page_has_no_next_one() -> None:
