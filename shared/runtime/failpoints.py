@@ -15,6 +15,8 @@ SEAMS = (
     "relay.after_confirm",
     "consumer.before_commit",
     "consumer.after_commit",
+    "delivery.before_send",
+    "delivery.after_send",
 )
 
 

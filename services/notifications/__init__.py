@@ -1,0 +1,1 @@
+"""Notifications: the archive of all events, and everybody's way to hear of them. It must not decide what happens."""

@@ -1,0 +1,1 @@
+"""Changes of subscriptions, deliveries and notices. No HTTP, no network, no commit."""

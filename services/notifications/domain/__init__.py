@@ -1,0 +1,1 @@
+"""Rules of subscriptions, deliveries and timelines: pure functions on frozen values."""

@@ -1,0 +1,1 @@
+"""Reads of notifications; plain data, no rules, no change."""
