@@ -55,6 +55,9 @@ def run_found(assembly: Assembly, arguments: Sequence[str]) -> int:
         return console.refuse(refusal.code, **refusal.params)
     except FileExistsError:
         return console.refuse("founding.invitations_exist", file=str(options.invitations))
+    except OSError as error:
+        reason = error.strerror or str(error)
+        return console.refuse("founding.invitations_unwritable", file=str(options.invitations), reason=reason)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -108,12 +111,17 @@ def _write_invitations(file: Path, invitations: Iterable[Invitation]) -> None:
     """Codes are as good as passwords: the file is new, and its owner's alone."""
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     # With a mark, because the spreadsheets of most offices take a CSV without one for GBK.
-    with os.fdopen(descriptor, "w", encoding="utf-8-sig", newline="") as handle:
-        rows = csv.writer(handle)
-        rows.writerow(("unit", "person", "username", "invitation_code"))
-        rows.writerows((each.unit, each.person, each.username, each.code) for each in invitations)
-        handle.flush()
-        os.fsync(descriptor)
+    try:
+        # With a mark, because the spreadsheets of most offices take a CSV without one for GBK.
+        with os.fdopen(descriptor, "w", encoding="utf-8-sig", newline="") as handle:
+            rows = csv.writer(handle)
+            rows.writerow(("unit", "person", "username", "invitation_code"))
+            rows.writerows((each.unit, each.person, each.username, each.code) for each in invitations)
+            handle.flush()
+            os.fsync(handle.fileno())
+    except OSError:
+        file.unlink(missing_ok=True)
+        raise
 
 
 class _Console:

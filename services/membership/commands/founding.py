@@ -136,7 +136,7 @@ def _admit(work: UnitOfWork, unit: FoundingUnit, founded_at: datetime) -> NewMem
 
 
 def _fill_offices(work: UnitOfWork, founding: Founding, members: Mapping[int, NewMember]) -> None:
-    term = {"term_from": start_of_day(founding.term_from), "term_to": start_of_day(founding.term_to)}
+    term_from, term_to = start_of_day(founding.term_from), start_of_day(founding.term_to)
     people_of = {unit.number: unit.representative for unit in founding.units}
     for seat in founding.seats:
         fill_office(
@@ -145,7 +145,8 @@ def _fill_offices(work: UnitOfWork, founding: Founding, members: Mapping[int, Ne
             office=seat.office,
             member_id=members[seat.unit].member_id,
             person_name=people_of[seat.unit].name,
-            **term,
+            term_from=term_from,
+            term_to=term_to,
         )
     # Art. 11: the secretariat is at the window platform. The charter is silent on the secretary-general's term.
     fill_office(
@@ -154,7 +155,8 @@ def _fill_offices(work: UnitOfWork, founding: Founding, members: Mapping[int, Ne
         office=SECRETARY_GENERAL,
         member_id=members[founding.window_platform].member_id,
         person_name=founding.secretary_general.name,
-        **term,
+        term_from=term_from,
+        term_to=term_to,
     )
 
 

@@ -20,11 +20,12 @@ RULES = FoundingRules()
 def read(data: bytes) -> FoundingFile | None:
     try:
         return read_founding(data, RULES)
-    except FoundingRefused as refused:
-        assert refused.faults, "a refusal says why"
-        lines = data.count(b"\n") + 1
-        assert all(1 <= each.line <= lines for each in refused.faults), "a fault stands on a line of the file"
-        return None
+    except FoundingRefused as error:
+        refused = error
+    assert refused.faults, "a refusal says why"
+    lines = data.count(b"\n") + 1
+    assert all(1 <= each.line <= lines for each in refused.faults), "a fault stands on a line of the file"
+    return None
 
 
 @settings(max_examples=150, deadline=None)
