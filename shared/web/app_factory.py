@@ -22,11 +22,10 @@ from shared.runtime.assembly import Assembly
 from shared.runtime.health import Health
 from shared.runtime.logging import get_logger
 from shared.runtime.metrics import Metrics
-from shared.security import rate_limits
 from shared.security.keys import list_verification_keys
 from shared.security.rate_limits import RateLimits
 from shared.security.tokens import VerificationKey, Verifier
-from shared.web import problems
+from shared.web import problems, rate_limits
 from shared.web.access import gate_of
 from shared.web.blueprint import Blueprint
 from shared.web.context import EXTENSION, WebParts

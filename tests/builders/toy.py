@@ -24,7 +24,7 @@ from shared.runtime.identifiers import Identifiers, seeded_randomness
 from shared.runtime.service import Service
 from shared.runtime.settings import Settings
 from shared.security.keys import new_signing_key, public_jwk, remember_key
-from shared.security.rate_limits import RateLimits, rate_limited
+from shared.security.rate_limits import RateLimits
 from shared.security.tokens import AUDIENCE, sign
 from shared.web.access import access
 from shared.web.app_factory import create_app
@@ -32,6 +32,7 @@ from shared.web.blueprint import Blueprint
 from shared.web.context import assembly, begin_work, caller, current_work, reading
 from shared.web.idempotency import idempotent
 from shared.web.pagination import CursorQuery, following, page, page_schema
+from shared.web.rate_limits import rate_limited
 from shared.web.schemas import Instant, RequestSchema, ResponseSchema, Text, TrueOrFalse, WholeNumber
 
 START = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
