@@ -7,6 +7,7 @@ Each keeps its revision in a table of its own, so that shared and services can c
 from __future__ import annotations
 
 import io
+import threading
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -22,6 +23,9 @@ KERNEL_VERSION_TABLE = "kernel_version"
 SERVICE_VERSION_TABLE = "service_version"
 #: Advisory lock under which migrations run; any number, as long as it is always the same.
 MIGRATION_LOCK = 7_203_114_520
+#: Version files speak to "the" current migration (`alembic.op`), which is one per process: services that migrate side by
+#: side in the embedded mode would otherwise make each other's tables.
+_one_at_a_time = threading.Lock()
 
 
 def histories(service_root: Path) -> list[tuple[Path, str]]:
@@ -72,7 +76,7 @@ def _upgrade(connection: sa.Connection, folder: Path, version_table: str) -> lis
         connection,
         opts={"version_table": version_table, "fn": steps, "output_buffer": io.StringIO(), "script": script},
     )
-    with Operations.context(context):
+    with _one_at_a_time, Operations.context(context):
         context.run_migrations()
     return applied
 
