@@ -22,7 +22,7 @@ class Late(AssertionError):
 
 
 def wait_until(
-    condition: Callable[[], T],
+    condition: Callable[[], T | None],
     what: str,
     *,
     seconds: float = DEADLINE_SECONDS,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from tests.sinks import MailSink, WebhookSink
@@ -18,8 +17,8 @@ PASSWORD = "lianmeng-demo"
 class Sinks:
     """Where deliveries can be received by this test process; None where the deployment cannot reach it."""
 
-    mail: MailSink | None
-    webhooks: WebhookSink | None
+    mail: MailSink | None = None
+    webhooks: WebhookSink | None = None
 
 
 class Deployment(Protocol):
@@ -27,11 +26,12 @@ class Deployment(Protocol):
 
     #: How it runs, for people.
     how: str
-    #: Address of each service, without `/api/…`; behind a gateway they are all the same.
-    urls: Mapping[str, str]
-    #: The founding file its first roster came from.
-    founding_file: Path
     sinks: Sinks
+
+    @property
+    def urls(self) -> Mapping[str, str]:
+        """Address of each service, without `/api/…`; behind a gateway they are all the same."""
+        ...
 
     def logs(self) -> str:
         """The ends of all logs, for a failure's report."""

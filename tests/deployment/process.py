@@ -54,10 +54,14 @@ class Process:
         self._signal(signal.SIGKILL)
         self._child.wait()
 
-    def stop(self) -> None:
-        """SIGTERM and wait, as an orderly shutdown does; SIGKILL only when it does not listen."""
+    def terminate(self) -> None:
+        """SIGTERM; does not wait."""
         if self.alive:
             self._child.send_signal(signal.SIGTERM)
+
+    def stop(self) -> None:
+        """SIGTERM and wait, as an orderly shutdown does; fails when it does not listen."""
+        self.terminate()
         try:
             self._child.wait(timeout=STOP_SECONDS)
         finally:
