@@ -79,8 +79,9 @@ applications = sa.Table(
 application_steps = sa.Table(
     "application_steps",
     METADATA,
-    sa.Column("step_id", Identifier, primary_key=True),
-    sa.Column("application_id", Identifier, sa.ForeignKey("applications.application_id"), nullable=False, index=True),
+    sa.Column("application_id", Identifier, sa.ForeignKey("applications.application_id"), primary_key=True),
+    # From 1. A time alone would not order the steps of one unit of work.
+    sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("step", sa.String(20), nullable=False),
     sa.Column("state", sa.String(20), nullable=False),
     sa.Column("at", Utc(), nullable=False),

@@ -77,11 +77,13 @@ def record_step(
     reason: str | None = None,
     article: str | None = None,
 ) -> None:
-    """Keep who did what, when and why."""
+    """Keep who did what, when and why. The application is new or locked, so the position is free."""
+    table = tables.application_steps
+    taken = work.scalar(sa.select(sa.func.count()).where(table.c.application_id == application_id))
     work.execute(
-        sa.insert(tables.application_steps).values(
-            step_id=work.ids.new_id(),
+        sa.insert(table).values(
             application_id=application_id,
+            position=taken + 1,
             step=step,
             state=state,
             at=work.now,

@@ -80,7 +80,7 @@ def _row(reading: Reading, application_id: str) -> sa.Row[Any]:
 def _complete(reading: Reading, row: sa.Row[Any], *, internal: bool) -> dict[str, Any]:
     shown = {name: getattr(row, name) for name in (*_SHOWN, "form", "charter_version")}
     shown["questions"] = _all(reading, tables.questions, row.application_id, "asked_at", "question_id")
-    shown["steps"] = _all(reading, tables.application_steps, row.application_id, "at", "step_id")
+    shown["steps"] = _all(reading, tables.application_steps, row.application_id, "position")
     shown["ballots"] = _all(reading, tables.application_ballots, row.application_id, "closes_at", "ballot_id")
     if row.member_id is not None:
         number = sa.select(tables.members.c.number).where(tables.members.c.member_id == row.member_id)

@@ -118,8 +118,8 @@ def upgrade() -> None:
     op.create_index("ix_application_ballots_application_id", "application_ballots", ["application_id"])
     op.create_table(
         "application_steps",
-        sa.Column("step_id", Identifier, nullable=False),
         sa.Column("application_id", Identifier, nullable=False),
+        sa.Column("position", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("step", sa.String(length=20), nullable=False),
         sa.Column("state", sa.String(length=20), nullable=False),
         sa.Column("at", Utc(), nullable=False),
@@ -130,9 +130,8 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["application_id"], ["applications.application_id"], name="fk_application_steps_application_id_applications"
         ),
-        sa.PrimaryKeyConstraint("step_id", name="pk_application_steps"),
+        sa.PrimaryKeyConstraint("application_id", "position", name="pk_application_steps"),
     )
-    op.create_index("ix_application_steps_application_id", "application_steps", ["application_id"])
     op.create_table(
         "members",
         sa.Column("member_id", Identifier, nullable=False),
