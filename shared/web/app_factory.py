@@ -6,6 +6,7 @@ A mistake that would open a door (a view without `@access`, a foreign blueprint)
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -35,6 +36,7 @@ from shared.web.documents import make_api, serve_documents
 PATH_PART_MAX = 200
 #: A refused body is still read away up to this size, in bytes, so that the sender sees the answer and no reset.
 DRAINED_BYTES_MAX = 16 * 1_048_576
+_PIECE_BYTES = 65_536
 #: What a browser may do with an answer of the API: nothing.
 API_POLICY = "default-src 'none'; frame-ancestors 'none'"
 
@@ -170,14 +172,32 @@ def _refuse_unreadable_body(bytes_max: int) -> None:
         # Unpacking is where small requests become large; our forms need no compression.
         raise UnsupportedMediaType
     length = request.content_length
-    if length is not None and length > bytes_max:
-        remaining = length if length <= DRAINED_BYTES_MAX else 0
-        while remaining > 0:
-            piece = request.environ["wsgi.input"].read(min(65_536, remaining))
-            if not piece:
-                break
-            remaining -= len(piece)
+    if length is None and request.environ.get("wsgi.input_terminated"):
+        _take_body_of_unknown_length(bytes_max)
+    elif length is not None and length > bytes_max:
+        _drain(length if length <= DRAINED_BYTES_MAX else 0)
         raise RequestEntityTooLarge
+
+
+def _take_body_of_unknown_length(bytes_max: int) -> None:
+    """Read a chunked body here: werkzeug would cut it off at the limit and call the rest its end."""
+    taken = io.BytesIO()
+    while taken.tell() <= bytes_max:
+        piece = request.environ["wsgi.input"].read(min(_PIECE_BYTES, bytes_max + 1 - taken.tell()))
+        if not piece:
+            request.environ["wsgi.input"] = io.BytesIO(taken.getvalue())
+            return
+        taken.write(piece)
+    _drain(DRAINED_BYTES_MAX)
+    raise RequestEntityTooLarge
+
+
+def _drain(remaining: int) -> None:
+    while remaining > 0:
+        piece = request.environ["wsgi.input"].read(min(_PIECE_BYTES, remaining))
+        if not piece:
+            return
+        remaining -= len(piece)
 
 
 def _close_request(response: Response) -> Response:

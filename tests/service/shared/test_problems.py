@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from typing import Any
@@ -146,6 +147,35 @@ def test_a_large_body_is_refused_unparsed(toy: Toy, megabytes: int) -> None:
     # A moderate body is read away, so that its sender sees the answer; a huge one is not worth the traffic.
     assert body.given == (megabytes * 1_048_576 if megabytes < 16 else 0)
     assert toy.texts() == []
+
+
+def chunked(toy: Toy, body: Any) -> TestResponse:
+    """A body whose length nobody said, as gunicorn hands it over."""
+    environment = {"wsgi.input": body, "wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}
+    client = toy.app.test_client()
+    return client.post(NOTES, headers=toy.headers("k"), content_type=JSON, environ_overrides=environment)
+
+
+def test_a_large_body_of_unknown_length_is_refused_and_not_cut_short(toy: Toy) -> None:
+    # given a sound document followed by more than anybody wants to read
+    body = io.BytesIO(b'{"text": "a"}' + b" " * 1_048_576 + b"nonsense")
+
+    problem_of(chunked(toy, body), 413, "request.too_large")
+    assert toy.texts() == []
+
+
+def test_an_endless_body_ends(toy: Toy) -> None:
+    body = Endless()
+
+    problem_of(chunked(toy, body), 413, "request.too_large")
+    assert body.given < 20 * 1_048_576
+
+
+def test_a_body_of_unknown_length_within_the_limit_is_read(toy: Toy) -> None:
+    body = b'{"text": "a"' + b" " * (1_048_576 - 13) + b"}"
+
+    assert chunked(toy, io.BytesIO(body)).status_code == 201
+    assert toy.texts() == ["a"]
 
 
 def test_the_largest_allowed_body_is_read(toy: Toy) -> None:
