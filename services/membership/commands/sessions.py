@@ -6,6 +6,7 @@ milliseconds and must not hold a transaction open. Never says whether a name exi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -55,7 +56,7 @@ def begin_sign_in(work: UnitOfWork, username: str) -> SignIn:
     row = work.lock(sa.select(table).where(table.c.username_digest == digest))
     assert row is not None, "just inserted"
     if work.now < row.wait_until:
-        seconds = int((row.wait_until - work.now).total_seconds()) + 1
+        seconds = math.ceil((row.wait_until - work.now).total_seconds())
         raise TooMany("session.wait", retry_after_seconds=seconds, seconds=seconds)
     failures, wait_until = rules.count_attempt(row.failures, row.tried_at, work.now)
     work.execute(

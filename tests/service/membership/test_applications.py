@@ -290,7 +290,9 @@ def test_a_correction_is_held_against_the_charter_of_the_day_of_application(hous
 
     # then the correction is still possible, while a new application needs one of the new kinds
     assert house.answer(receipt, question, corrections={"address": "New address"}).status_code == 201
-    refused(house.web.post("/applications", json=application_form(credit_code=OTHER_CODE)), 422, "input.invalid", "kind")
+    refused(
+        house.web.post("/applications", json=application_form(credit_code=OTHER_CODE)), 422, "input.invalid", "kind"
+    )
 
 
 @pytest.mark.parametrize("stage", ["submitted", "questioned", "accepted", "approved"])
@@ -328,9 +330,7 @@ def test_the_secretariat_records_a_withdrawal_on_paper_only_with_a_reason(house:
     receipt = house.submit()
     path = f"/applications/{receipt['application_id']}/withdrawal"
 
-    refused(
-        house.web.post(path, json={}, headers=house.staff()), 422, "application.withdrawal_reason_needed", "reason"
-    )
+    refused(house.web.post(path, json={}, headers=house.staff()), 422, "application.withdrawal_reason_needed", "reason")
     answer = house.web.post(path, json={"reason": "Letter of 1 March"}, headers=house.staff())
 
     assert answer.get_json()["state"] == "withdrawn"

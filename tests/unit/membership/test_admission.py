@@ -107,4 +107,4 @@ def test_another_body_admits_nobody() -> None:
 
 
 def test_open_is_whatever_can_still_move() -> None:
-    assert OPEN_STATES == {State.SUBMITTED, State.QUESTIONED, State.ACCEPTED, State.APPROVED}
+    assert {State.SUBMITTED, State.QUESTIONED, State.ACCEPTED, State.APPROVED} == OPEN_STATES

@@ -44,7 +44,7 @@ def test_a_real_companys_odd_code_is_warned_about_for_its_check_character_only()
         "91110000600037341l",
         " 9111 0000 6000 3734 1L ",
         "91110000-60003734-1L",
-        "91110000–600037341L",  # noqa: RUF001 - an en dash, as word processors make it
+        "91110000–600037341L",
         "91110000\u3000600037341L",
         "91110000\u200b600037341L",
     ],
@@ -70,9 +70,7 @@ def test_length_and_symbol_are_warned_about_together() -> None:
 @given(bodies)
 def test_every_body_has_one_check_character_that_fits(body: str) -> None:
     fitting = [
-        each
-        for each in credit_code.ALPHABET
-        if credit_code.WRONG_CHECK not in credit_code.find_warnings(body + each)
+        each for each in credit_code.ALPHABET if credit_code.WRONG_CHECK not in credit_code.find_warnings(body + each)
     ]
 
     assert fitting == [credit_code.check_character(body)]

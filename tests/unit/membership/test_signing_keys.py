@@ -75,7 +75,7 @@ def test_the_old_key_is_superseded_only_once_the_new_one_signs() -> None:
 
 
 @pytest.mark.parametrize(("seconds", "retired"), [(659, False), (660, True)])
-def test_a_superseded_key_retires_when_its_last_token_has_run_out_on_every_clock(seconds: int, retired: bool) -> None:
+def test_a_superseded_key_retires_when_its_last_token_has_run_out_on_every_clock(seconds: int, retired) -> None:
     old = key("old", superseded_at=T0)
 
     assert bool(rules.find_retirable([old], T0 + timedelta(seconds=seconds))) is retired
