@@ -167,7 +167,7 @@ def _with_page_policy(response: Response) -> Response:
 def as_openapi_3_0(document: dict[str, Any]) -> dict[str, Any]:
     """The same document for the page: the packaged Swagger UI reads OpenAPI 3.0 only.
 
-    Of what 3.1 writes otherwise we use one thing: `"type": ["string", "null"]` is `"nullable": true` in 3.0.
+    3.1 writes two things otherwise that we use: what may be null, and bounds that are not included themselves.
     """
     older = deepcopy(document)
     older["openapi"] = "3.0.3"
@@ -175,12 +175,31 @@ def as_openapi_3_0(document: dict[str, Any]) -> dict[str, Any]:
     while waiting:
         current = waiting.pop()
         if isinstance(current, dict):
-            kinds = current.get("type")
-            if isinstance(kinds, list):
-                named = [kind for kind in kinds if kind != "null"]
-                current["type"] = named[0] if named else "string"
-                current["nullable"] = "null" in kinds
+            _write_null_as_3_0(current)
+            _write_bounds_as_3_0(current)
             waiting += current.values()
         elif isinstance(current, list):
             waiting += current
     return older
+
+
+def _write_null_as_3_0(schema: dict[str, Any]) -> None:
+    kinds = schema.get("type")
+    if isinstance(kinds, list):
+        named = [kind for kind in kinds if kind != "null"]
+        schema["type"] = named[0] if named else "string"
+        schema["nullable"] = "null" in kinds
+    choices = schema.get("anyOf")
+    if isinstance(choices, list) and {"type": "null"} in choices:
+        schema["anyOf"] = [choice for choice in choices if choice != {"type": "null"}]
+        schema["nullable"] = True
+    values = schema.get("enum")
+    if isinstance(values, list) and None in values:
+        schema["nullable"] = True
+
+
+def _write_bounds_as_3_0(schema: dict[str, Any]) -> None:
+    for bound, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
+        value = schema.get(exclusive)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            schema[bound], schema[exclusive] = value, True

@@ -35,15 +35,23 @@ def test_the_page_gets_a_valid_openapi_3_0_document_of_the_same_routes(toy: Toy)
     assert set(older["paths"]) == set(document_of(toy)["paths"])
 
 
-def test_a_nullable_field_is_written_in_the_older_way() -> None:
-    newer = {"a": {"type": ["string", "null"]}, "b": [{"type": ["integer"]}], "c": {"type": "string"}}
+@pytest.mark.parametrize(
+    ("newer", "older"),
+    [
+        ({"type": ["string", "null"]}, {"type": "string", "nullable": True}),
+        ({"type": ["integer"]}, {"type": "integer", "nullable": False}),
+        ({"type": "string"}, {"type": "string"}),
+        ({"anyOf": [{"$ref": "#/x"}, {"type": "null"}]}, {"anyOf": [{"$ref": "#/x"}], "nullable": True}),
+        ({"enum": ["a", None]}, {"enum": ["a", None], "nullable": True}),
+        ({"exclusiveMinimum": 0}, {"minimum": 0, "exclusiveMinimum": True}),
+        ({"exclusiveMaximum": 9, "minimum": 1}, {"maximum": 9, "exclusiveMaximum": True, "minimum": 1}),
+    ],
+)
+def test_what_3_1_writes_otherwise_is_written_in_the_older_way(newer: dict[str, Any], older: dict[str, Any]) -> None:
+    document = {"components": [{"schema": newer}]}
 
-    older = as_openapi_3_0(newer)
-
-    assert older["a"] == {"type": "string", "nullable": True}
-    assert older["b"] == [{"type": "integer", "nullable": False}]
-    assert older["c"] == {"type": "string"}
-    assert newer["a"] == {"type": ["string", "null"]}
+    assert as_openapi_3_0(document) == {"openapi": "3.0.3", "components": [{"schema": older}]}
+    assert document == {"components": [{"schema": newer}]}
 
 
 def test_every_route_of_the_application_is_in_the_document(toy: Toy) -> None:
