@@ -53,7 +53,9 @@ class EmbeddedAlliance:
 
     def migrate(self) -> None:
         """Bring every database to the expected schema."""
-        _at_once(assembly.migrate for assembly in self.assemblies.values())
+        # One after the other: Alembic's `op` is one for the whole process.
+        for assembly in self.assemblies.values():
+            assembly.migrate()
 
     def run_command(self, service: str, command: str, arguments: Sequence[str]) -> int:
         """A service's own console command, e.g. membership's `found`; its exit status."""

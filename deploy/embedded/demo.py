@@ -25,6 +25,7 @@ from deploy.embedded.showcase import Showcase, SignIns
 from deploy.embedded.sinks import MailSink, WebhookSink
 from deploy.embedded.story import APPLICANT_PASSWORD, SECRETARY, Admission, Cast, Story
 from deploy.embedded.teller import Step, Teller
+from deploy.embedded.wording import count_notices, worth_showing
 from shared.runtime.clock import SystemClock
 from shared.runtime.identifiers import Identifiers
 from shared.runtime.logging import configure_logging
@@ -159,14 +160,14 @@ class _Demo:
         self._showcase.show_admission(admission.correlation_id, admission.number)
         thread = {"entries": len(entries), "correlation_id": admission.correlation_id}
         self._teller.headline(self._teller.say("story.timeline", **thread))
-        for entry in entries:
-            article = self._teller.say("story.article", article=entry["article"]) if entry["article"] else ""
+        for entry in worth_showing(entries):
             self._teller.row(
                 (f"{entry['elapsed_ms']:7.0f} ms", 10),
                 (self._teller.say(f"service.{entry['service']}"), 13),
-                (article, 11),
+                (self._teller.article(entry["article"]), 14),
                 (entry["title"], 0),
             )
+        self._teller.plain("story.notices", notices=count_notices(entries))
         return missing
 
     def _command(self, service: str, command: str, *arguments: str) -> None:

@@ -92,7 +92,7 @@ def missing_records(cast: Cast, admission: Admission) -> list[str]:
 
 def _inbox(teller: Teller, secretary: Api, admission: Admission) -> str | None:
     for item in secretary.get("notifications/v1/inbox", limit=100)["items"]:
-        if item["event_type"] == ADMITTED and item["correlation_id"] == admission.correlation_id:
+        if item["type"] == ADMITTED and item["correlation_id"] == admission.correlation_id:
             return teller.say("story.inbox", title=item["title"])
     return None
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from flask import Flask, Response, jsonify, render_template, request
 
 from deploy.embedded.showcase import Showcase
+from deploy.embedded.wording import article_label
 from shared.runtime.texts import DEFAULT_LANGUAGE, LANGUAGES, Texts
 
 FOLDER = Path(__file__).parent
@@ -42,6 +43,7 @@ def landing_app(showcase: Showcase, texts: Texts, is_alive: Callable[[], bool]) 
             services=SERVICES,
             language=language,
             say=lambda code, **params: texts.render(code, language, **params),
+            article=lambda article: article_label(texts, language, article),
             clock_time=clock_time,
         )
 

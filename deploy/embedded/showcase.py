@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from deploy.embedded.api_client import Api, ApiRefused
+from deploy.embedded.wording import count_notices, worth_showing
 
 #: Half of a token's life: fetched anew well before it ends.
 TOKEN_SECONDS = 300.0
@@ -37,6 +38,8 @@ class View:
     kinds: Mapping[str, str]
     counties: Mapping[str, str]
     timeline: list[dict[str, Any]]
+    #: Inbox notices on the timeline that are counted instead of shown.
+    notices: int
     number: str
 
 
@@ -74,7 +77,8 @@ class Showcase:
             members=members,
             kinds=_names(charter.get("member_kinds", []), language),
             counties=_names(charter.get("counties", []), language),
-            timeline=timeline,
+            timeline=worth_showing(timeline),
+            notices=count_notices(timeline),
             number=self.number,
         )
 

@@ -18,6 +18,8 @@ from typing import Any, Self
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 HOST = "127.0.0.1"
+#: How soon a server notices that it shall stop. The standard library's half second would be felt at every end.
+STOP_SECONDS = 0.05
 
 
 @dataclass
@@ -47,7 +49,7 @@ class MailSink:
         self.port: int = self._server.server_address[1]
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, name="mail-sink", daemon=True).start()
+        _serve(self._server, "mail-sink")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -144,7 +146,7 @@ class WebhookSink:
         self.url = f"http://{HOST}:{self._server.server_address[1]}/hook"
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, name="webhook-sink", daemon=True).start()
+        _serve(self._server, "webhook-sink")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -154,3 +156,7 @@ class WebhookSink:
     def hooks(self) -> list[Hook]:
         """The requests so far."""
         return self.received.all()
+
+
+def _serve(server: socketserver.BaseServer, name: str) -> None:
+    threading.Thread(target=server.serve_forever, args=(STOP_SECONDS,), name=name, daemon=True).start()

@@ -9,6 +9,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TextIO
 
+from deploy.embedded.wording import article_label
 from shared.runtime.texts import Texts
 
 _RESET, _BOLD, _DIM, _GREEN, _RED = "\x1b[0m", "\x1b[1m", "\x1b[2m", "\x1b[32m", "\x1b[31m"
@@ -20,7 +21,7 @@ _SERVICE_COLOURS = {
     "notifications": "\x1b[36m",
 }
 SERVICE_COLUMNS = 13
-ARTICLE_COLUMNS = 11
+ARTICLE_COLUMNS = 14
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,10 @@ class Teller:
         """The text of a code in the story's language."""
         return self._texts.render(code, self._language, **params)
 
+    def article(self, article: str | None) -> str:
+        """An article as people cite it."""
+        return article_label(self._texts, self._language, article)
+
     def headline(self, text: str) -> None:
         """A title with a rule below it."""
         self._line("")
@@ -59,7 +64,7 @@ class Teller:
     def step(self, step: Step) -> None:
         """One numbered line, its details below."""
         self._count += 1
-        article = self.say("story.article", article=step.article) if step.article else ""
+        article = self.article(step.article)
         service = self.say(f"service.{step.service}")
         self._line(
             f"{self._count:>3}  {self._painted(_GREEN, '✓')} "
