@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import wraps
 from typing import Any, TypeVar
@@ -24,6 +25,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from flask import Response, current_app, request
+from flask_smorest.utils import resolve_schema_instance
 
 from shared.errors import Conflict, Invalid
 from shared.persistence.columns import Json, Utc, kernel_metadata
@@ -67,10 +69,14 @@ class _NotKept(Exception):
 
 
 class _Ticket:
-    """One request's place in the store, derived from its idempotency key."""
+    """One request's place in the store, derived from its idempotency key.
 
-    def __init__(self, subject: str, method: str, path: str, key: str, body: bytes) -> None:
-        where = f"{subject}\n{method}\n{path}"
+    `who` is everything that the view takes for a proof of who is asking, so that a stored answer is shown only to
+    somebody who proves the same.
+    """
+
+    def __init__(self, who: Sequence[str], method: str, path: str, key: str, body: bytes) -> None:
+        where = json.dumps([*who, method, path])
         secret = hmac.digest(key.encode(), where.encode(), "sha256")
         self.lookup = hashlib.sha256(b"lookup\n" + secret).hexdigest()
         # Keyed: a plain hash of a ballot paper with three possible choices would be its choice.
@@ -90,10 +96,11 @@ def idempotent(view: View) -> View:
     Refuses a missing or malformed key (400) and a key that came with another body before (422). The view must send
     nothing to the outside by itself: it may run again if the commit fails.
     """
+    proofs = _declared_headers(view)
 
     @wraps(view)
     def once(*args: Any, **kwargs: Any) -> Response:
-        ticket = _ticket()
+        ticket = _ticket(proofs)
         try:
             with begin_work() as work:
                 stored = _claim(work, ticket)
@@ -123,14 +130,25 @@ def purge_idempotency_keys(work: UnitOfWork) -> int:
     return int(done.rowcount)
 
 
-def _ticket() -> _Ticket:
+def _declared_headers(view: Callable[..., Any]) -> list[str]:
+    """Names of the headers that the view reads through a schema, such as the private code of a link."""
+    names: set[str] = set()
+    for parameter in getattr(view, "_apidoc", {}).get("arguments", {}).get("parameters", []):
+        if isinstance(parameter, dict) and parameter.get("in") in ("header", "headers"):
+            schema = resolve_schema_instance(parameter["schema"])
+            names |= {field.data_key or name for name, field in schema.fields.items()}
+    return sorted(names)
+
+
+def _ticket(proofs: Sequence[str]) -> _Ticket:
     key = request.headers.get("Idempotency-Key", "")
     if not key:
         raise Malformed("idempotency.key_missing", field="Idempotency-Key")
     if _KEY.fullmatch(key) is None:
         raise Malformed("idempotency.key_malformed", field="Idempotency-Key")
     # Reading the body here, before the unit begins: a slow sender must not hold a transaction open.
-    return _Ticket(caller().subject or "anonymous", request.method, request.path, key, request.get_data())
+    who = [caller().subject or "", *(request.headers.get(name, "") for name in proofs)]
+    return _Ticket(who, request.method, request.path, key, request.get_data())
 
 
 def _claim(work: UnitOfWork, ticket: _Ticket) -> sa.Row[Any] | None:

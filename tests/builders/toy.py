@@ -66,6 +66,12 @@ class NoteRequest(RequestSchema):
     author = fields.Nested(Author)
 
 
+class CodeHeader(RequestSchema):
+    """A proof that is no token: the private code of a link."""
+
+    code = Text(data_key="Note-Code", load_default=None)
+
+
 class NoteView(ResponseSchema):
     """A note as it is shown."""
 
@@ -139,6 +145,18 @@ def make_blueprints(hooks: Hooks) -> list[Blueprint]:
         def get(self, kind: str) -> Any:
             trouble = TROUBLES[kind]()
             raise trouble
+
+    @blueprint.route("/private")
+    class Private(MethodView):
+        @access(public=True)
+        @idempotent
+        @blueprint.arguments(CodeHeader, location="headers")
+        @blueprint.arguments(NoteRequest)
+        @blueprint.response(200)
+        def post(self, header: dict[str, Any], body: dict[str, Any]) -> Any:
+            if header["code"] != "open sesame":
+                raise Forbidden("access.forbidden")
+            return {"treasure": body["text"]}
 
     @blueprint.route("/me")
     class Me(MethodView):

@@ -87,6 +87,21 @@ def test_a_key_belongs_to_its_caller(toy: Toy) -> None:
     assert sorted(toy.texts()) == ["of a", "of b", "of nobody"]
 
 
+def test_a_stored_answer_is_not_shown_to_somebody_without_the_private_code(toy: Toy) -> None:
+    def ask(**headers: str) -> TestResponse:
+        sent = {"Idempotency-Key": "1", **{name.replace("_", "-"): value for name, value in headers.items()}}
+        return toy.app.test_client().post(f"{NOTES}/private", json={"text": "gold"}, headers=sent)
+
+    # given an answer stored for somebody who had the code
+    assert ask(Note_Code="open sesame").get_json() == {"treasure": "gold"}
+    assert ask(Note_Code="open sesame").headers["Idempotency-Replayed"] == "true"
+
+    # when others guess the idempotency key
+    # then they are refused as if it had never been used
+    assert ask().status_code == 403
+    assert ask(Note_Code="open").status_code == 403
+
+
 def test_a_refusal_is_not_kept_so_the_mended_request_may_use_the_key_again(toy_on_both: Toy) -> None:
     assert post(toy_on_both, "refuse me").status_code == 409
     assert rows_of(toy_on_both) == 0
