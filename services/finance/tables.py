@@ -44,10 +44,21 @@ accounts = sa.Table(
     sa.CheckConstraint("currency = 'CNY'", name="currency"),
 )
 
+# Counted in a row instead of a database sequence: a rolled back entry gives its number back, so there are no gaps that
+# look like something was taken out.
+counters = sa.Table(
+    "counters",
+    METADATA,
+    sa.Column("name", sa.String(40), primary_key=True),
+    sa.Column("value", sa.BigInteger, nullable=False),
+)
+
 entries = sa.Table(
     "entries",
     METADATA,
     sa.Column("entry_id", Identifier, primary_key=True),
+    # The place in the ledger, from 1.
+    sa.Column("number", sa.BigInteger, nullable=False, unique=True),
     sa.Column("posted_on", sa.Date, nullable=False),
     sa.Column("description", sa.String(500), nullable=False),
     sa.Column("voucher", sa.String(100)),
@@ -62,7 +73,6 @@ entries = sa.Table(
     sa.CheckConstraint("currency = 'CNY'", name="currency"),
     sa.CheckConstraint("total_fen > 0", name="total_fen"),
     sa.CheckConstraint("posting_count >= 2", name="posting_count"),
-    sa.Index("ix_entries_order", "posted_at", "entry_id"),
 )
 
 postings = sa.Table(

@@ -62,7 +62,7 @@ class Statement(MethodView):
             rows = account_queries.statement_of_account(
                 look, account["account_id"], limit=limit, position=query["cursor"]
             )
-        return page(rows, limit, key=lambda row: (row["posted_at"], row["entry_id"]))
+        return page(rows, limit, key=lambda row: (row["number"],))
 
 
 @members.route("/<string:member_id>/account")

@@ -29,7 +29,7 @@ class Entries(MethodView):
             rows = entry_queries.list_entries(
                 look, limit=limit, position=query["cursor"], account_id=query["account_id"]
             )
-        return page(rows, limit, key=lambda row: (row["posted_at"], row["entry_id"]))
+        return page(rows, limit, key=lambda row: (row["number"],))
 
     @access(roles={"treasurer"})
     @idempotent

@@ -15,10 +15,12 @@ from services.finance.domain.chart import AccountClass
 from services.finance.domain.entries import AccountFacts, Draft, Posting, decide_entry
 from services.finance.domain.member_payments import MemberPayment, PaymentKind
 from services.finance.events import ENTRY_POSTED
+from shared.persistence.database import count_up
 from shared.persistence.unit_of_work import UnitOfWork
 
 #: The treasurer's calendar decides what "today" is, not UTC's.
 TREASURERS_ZONE = ZoneInfo("Asia/Shanghai")
+ENTRIES_COUNTER = "entries"
 
 
 def post_entry(
@@ -50,6 +52,7 @@ def post_entry(
     work.execute(
         sa.insert(tables.entries).values(
             entry_id=entry_id,
+            number=count_up(work.connection, tables.counters, {"name": ENTRIES_COUNTER}, "value"),
             posted_on=posted_on,
             description=description,
             voucher=voucher,

@@ -41,6 +41,7 @@ def statement_of_account(
     of_account = sa.join(postings, entries, postings.c.entry_id == entries.c.entry_id)
     wanted = sa.select(
         entries.c.entry_id,
+        entries.c.number,
         entries.c.posted_on,
         entries.c.posted_at,
         entries.c.description,
@@ -48,7 +49,7 @@ def statement_of_account(
         postings.c.amount_fen,
     )
     wanted = wanted.select_from(of_account).where(postings.c.account_id == account_id)
-    rows = reading.all(following(wanted, entries.c.posted_at, entries.c.entry_id, cursor=position, limit=limit))
+    rows = reading.all(following(wanted, entries.c.number, cursor=position, limit=limit))
     balance_fen = _balance_at(reading, account_id, position) if position else 0
     lines = []
     for row in rows:
@@ -94,12 +95,10 @@ def trial_balance(reading: Reading) -> dict[str, Any]:
 
 def _balance_at(reading: Reading, account_id: str, position: Position) -> int:
     """The balance after the posting at `position`, which is included."""
-    key = (entries.c.posted_at, entries.c.entry_id)
-    there = sa.tuple_(*(sa.literal(value, column.type) for value, column in zip(position, key, strict=True)))
     seen = (
         sa.select(sa.func.coalesce(sa.func.sum(postings.c.amount_fen), 0))
         .select_from(sa.join(postings, entries, postings.c.entry_id == entries.c.entry_id))
-        .where(postings.c.account_id == account_id, sa.tuple_(*key) <= there)
+        .where(postings.c.account_id == account_id, entries.c.number <= position[0])
     )
     return int(reading.scalar(seen))
 

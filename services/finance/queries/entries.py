@@ -23,9 +23,7 @@ def list_entries(
     if account_id is not None:
         of_account = sa.select(postings.c.entry_id).where(postings.c.account_id == account_id)
         statement = statement.where(entries.c.entry_id.in_(of_account))
-    newest_first = following(
-        statement, entries.c.posted_at, entries.c.entry_id, cursor=position, limit=limit, descending=True
-    )
+    newest_first = following(statement, entries.c.number, cursor=position, limit=limit, descending=True)
     return _with_postings(reading, reading.all(newest_first))
 
 

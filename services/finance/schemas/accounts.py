@@ -34,6 +34,7 @@ class AccountView(ResponseSchema):
 
 class StatementLineView(ResponseSchema):
     entry_id = fields.String(required=True)
+    number = fields.Integer(required=True)
     posted_on = fields.Date(required=True)
     posted_at = Instant(required=True)
     description = fields.String(required=True)

@@ -56,6 +56,7 @@ class MemberPaymentView(ResponseSchema):
 
 class EntryView(ResponseSchema):
     entry_id = fields.String(required=True)
+    number = fields.Integer(required=True, metadata={"description": "place in the ledger, from 1, without gaps"})
     posted_on = fields.Date(required=True)
     currency = fields.String(required=True)
     description = fields.String(required=True)

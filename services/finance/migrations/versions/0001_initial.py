@@ -51,8 +51,15 @@ def upgrade() -> None:
         sa.CheckConstraint("currency = 'CNY'", name=op.f("ck_accounts_currency")),
     )
     op.create_table(
+        "counters",
+        sa.Column("name", sa.String(40), nullable=False),
+        sa.Column("value", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("name", name="pk_counters"),
+    )
+    op.create_table(
         "entries",
         sa.Column("entry_id", Identifier, nullable=False),
+        sa.Column("number", sa.BigInteger, nullable=False),
         sa.Column("posted_on", sa.Date, nullable=False),
         sa.Column("description", sa.String(500), nullable=False),
         sa.Column("voucher", sa.String(100)),
@@ -64,11 +71,11 @@ def upgrade() -> None:
         sa.Column("posted_by", sa.String(200), nullable=False),
         sa.Column("posted_at", Utc(), nullable=False),
         sa.PrimaryKeyConstraint("entry_id", name="pk_entries"),
+        sa.UniqueConstraint("number", name="uq_entries_number"),
         sa.CheckConstraint("currency = 'CNY'", name=op.f("ck_entries_currency")),
         sa.CheckConstraint("total_fen > 0", name=op.f("ck_entries_total_fen")),
         sa.CheckConstraint("posting_count >= 2", name=op.f("ck_entries_posting_count")),
     )
-    op.create_index("ix_entries_order", "entries", ["posted_at", "entry_id"])
     op.create_table(
         "postings",
         sa.Column("entry_id", Identifier, nullable=False),
@@ -111,7 +118,7 @@ SQLITE = (
     # INSERT OR REPLACE deletes without asking the delete triggers; so a second row with the key is refused here.
     """
     CREATE TRIGGER entries_once BEFORE INSERT ON entries
-    WHEN EXISTS (SELECT 1 FROM entries WHERE entry_id = NEW.entry_id)
+    WHEN EXISTS (SELECT 1 FROM entries WHERE entry_id = NEW.entry_id OR number = NEW.number)
     BEGIN SELECT RAISE(ABORT, 'ledger: entries are never replaced'); END
     """,
     """
