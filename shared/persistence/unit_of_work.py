@@ -151,7 +151,13 @@ class Units:
         with self._database.connect() as connection, connection.begin() as transaction:
             work = UnitOfWork(connection, self._clock.now(), ids=self._ids, cause=cause, recorder=self._recorder)
             yield work
-            transaction.commit()
+            try:
+                transaction.commit()
+            except BaseException:
+                # SQLAlchemy takes the transaction for over; SQLite keeps it open (a deferred check failed, the disk is
+                # full). Back in the pool, the connection would fail whoever begins next.
+                connection.invalidate()
+                raise
         if not quiet:
             self._wakeups.ring()
         work.run_callbacks()
