@@ -19,8 +19,11 @@ T = TypeVar("T")
 
 #: How long anything that follows from an event may take here; it takes milliseconds unless the machine is busy.
 DEADLINE_SECONDS = 20.0
-#: Between two looks. Shorter would take the processor from what is being waited for.
-LOOK_EVERY_SECONDS = 0.01
+#: Between two looks: soon at first, then more patiently, so that looking does not take the processor from what is
+#: being waited for.
+LOOK_SECONDS_MIN = 0.005
+LOOK_SECONDS_MAX = 0.05
+LOOK_GROWTH = 1.3
 
 
 class ApiRefused(Exception):
@@ -71,6 +74,7 @@ class Api:
         pause = threading.Event()
         deadline = self.clock.monotonic() + DEADLINE_SECONDS
         seen: object = None
+        wait_seconds = LOOK_SECONDS_MIN
         while self.clock.monotonic() < deadline:
             try:
                 found = look()
@@ -78,7 +82,8 @@ class Api:
                 found, seen = None, refused
             if found:
                 return found
-            pause.wait(LOOK_EVERY_SECONDS)
+            pause.wait(wait_seconds)
+            wait_seconds = min(wait_seconds * LOOK_GROWTH, LOOK_SECONDS_MAX)
         raise WaitedInVain(f"{what} ({seen})" if seen else what)
 
     def _headers(self) -> dict[str, str]:

@@ -50,7 +50,8 @@ class Refused(Exception):
 
 def run(options: argparse.Namespace, texts: Texts, stop: threading.Event) -> int:
     """Play, tell, serve until `stop`. Exit status 1 when anything is missing at the end."""
-    configure_logging("WARNING", "embedded")
+    # The terminal belongs to the story. Warnings such as "not yet here" are part of waiting; errors are not.
+    configure_logging("ERROR", "embedded")
     with DataFolder(options.data) as folder, MailSink() as mail, WebhookSink() as hooks:
         folder.start_anew_for_demo()
         server = listen(options.host, options.port)
