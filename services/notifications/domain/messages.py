@@ -68,7 +68,8 @@ def compose_email(
     message = EmailMessage(policy=email.policy.SMTP)
     message["From"] = Address(texts.render("mail.from", language), addr_spec=sender.address)
     message["To"] = Address(addr_spec=recipient)
-    message["Subject"] = one_line(texts.render("mail.subject", language, title=title))
+    # Taken apart: the email package would decode an encoded word out of somebody's name, line ends and all.
+    message["Subject"] = one_line(texts.render("mail.subject", language, title=title)).replace("=?", "= ?")
     message["Date"] = format_datetime(at)
     message["Message-ID"] = f"<{delivery_id}@{sender.domain}>"
     # RFC 3834: nobody's holiday notice should answer this.
