@@ -32,6 +32,18 @@ oauth = Blueprint("oauth", __name__, url_prefix="/oauth", description="Tokens fo
 #: Longest credential looked at, in characters.
 CREDENTIAL_LENGTH_MAX = 200
 
+#: The token request, for the documentation: it is read by hand, because its errors are OAuth's and not ours.
+TOKEN_FORM = {
+    "type": "object",
+    "required": ["grant_type"],
+    "properties": {
+        "grant_type": {"type": "string", "enum": ["client_credentials"]},
+        "scope": {"type": "string", "description": "scopes with spaces between; all granted ones when left out"},
+        "client_id": {"type": "string"},
+        "client_secret": {"type": "string"},
+    },
+}
+
 
 class _Refused(Exception):
     """An error of RFC 6749, 5.2."""
@@ -73,7 +85,10 @@ class Client(MethodView):
 @oauth.route("/token")
 class Token(MethodView):
     @access(public=True)
-    @oauth.doc(description="Form-encoded; client authentication by HTTP Basic or in the body.")
+    @oauth.doc(
+        description="Client authentication by HTTP Basic or in the body. Errors as in RFC 6749, 5.2.",
+        requestBody={"required": True, "content": {"application/x-www-form-urlencoded": {"schema": TOKEN_FORM}}},
+    )
     @oauth.response(200, TokenView)
     def post(self) -> Response | dict[str, Any]:
         """A token for a platform."""

@@ -99,8 +99,14 @@ def test_a_bad_query_names_its_parameter(house: Membership, query: str, field: s
 def test_offices_are_shown_with_their_units(house: Membership) -> None:
     member_id = founding_member(house, "Window platform")
     with house.assembly.begin() as work:
-        term = {"term_from": work.now, "term_to": work.now + timedelta(days=1461)}
-        fill_office(work, body="executive_committee", office="director", member_id=member_id, **term)
+        fill_office(
+            work,
+            body="executive_committee",
+            office="director",
+            member_id=member_id,
+            term_from=work.now,
+            term_to=work.now + timedelta(days=1461),
+        )
 
     (office,) = house.web.get("/offices", headers=house.staff()).get_json()["items"]
     member = house.web.get(f"/members/{member_id}", headers=house.staff()).get_json()
