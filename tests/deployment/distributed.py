@@ -165,6 +165,7 @@ class Distributed:
             **base_environment(),
             "LIANMENG_SERVICE": service,
             "LIANMENG_PROFILE": "test",
+            "LIANMENG_LOG_LEVEL": "WARNING",
             "LIANMENG_DATABASE_URL": self.postgresql.url(self._databases[service]),
             "LIANMENG_BROKER_URL": self._room.url,
             "LIANMENG_WORKER_PORT": str(self._worker_ports[service]),

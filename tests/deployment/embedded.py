@@ -58,6 +58,7 @@ class Embedded:
         environment = {
             **base_environment(),
             "LIANMENG_PROFILE": "test",
+            "LIANMENG_LOG_LEVEL": "WARNING",
             "LIANMENG_WEBHOOKS_ALLOW_PRIVATE": "true",
         }
         announced = self.logs().count('"ready": true') if self._process is not None else 0

@@ -169,7 +169,7 @@ def test_a_person_without_the_right_is_refused(alliance: Alliance) -> None:
     application = alliance.apply()
     path = f"membership/v1/applications/{application.application_id}"
 
-    expect_problem(alliance.request("GET", path, headers=headers), 401, set())
+    expect_problem(alliance.request("GET", path, headers=headers), 403, set())
     expect_problem(alliance.request("POST", f"{path}/acceptance", json={}, headers=headers), 403, set())
     expect_problem(alliance.request("POST", "membership/v1/signing-keys", headers=headers), 403, set())
     assert alliance.view(application)["state"] == "submitted"
