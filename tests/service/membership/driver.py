@@ -30,6 +30,17 @@ COMMITTEE, MEETING = "executive_committee", "general_meeting"
 EVERYTHING = (*tables.METADATA.sorted_tables, outbox)
 
 
+def refused(answer: Any, status: int, code: str, *fields: str) -> dict[str, Any]:
+    """The problem document, checked for status, code and the fields it names."""
+    assert answer.status_code == status, answer.text
+    assert answer.mimetype == "application/problem+json"
+    problem: dict[str, Any] = answer.get_json()
+    assert problem["code"] == code
+    named = {each["field"] for each in problem.get("errors", [])} | {problem.get("field")}
+    assert set(fields) <= named, problem
+    return problem
+
+
 class Membership:
     """One running membership on one database."""
 

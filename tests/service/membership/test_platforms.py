@@ -9,8 +9,7 @@ from urllib.parse import quote_plus
 import pytest
 
 from shared.web.context import parts
-from tests.service.membership.driver import Membership
-from tests.service.membership.test_applications import refused
+from tests.service.membership.driver import Membership, refused
 
 SCOPES = ["applications:write", "roster:read"]
 

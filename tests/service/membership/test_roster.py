@@ -12,8 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from services.membership import tables
 from services.membership.commands.offices import fill_office
 from services.membership.commands.roster import admit_member
-from tests.service.membership.driver import Membership
-from tests.service.membership.test_applications import refused
+from tests.service.membership.driver import Membership, refused
 
 
 def founding_member(house: Membership, name: str, **changes: Any) -> str:

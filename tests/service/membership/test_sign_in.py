@@ -15,8 +15,7 @@ from services.membership.commands.offices import fill_office
 from services.membership.commands.passwords import MEMORY_KIB, hash_password
 from services.membership.timers import prune
 from shared.web.context import parts
-from tests.service.membership.driver import Membership
-from tests.service.membership.test_applications import refused
+from tests.service.membership.driver import Membership, refused
 
 PASSWORD = "correct horse battery"
 

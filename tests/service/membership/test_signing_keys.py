@@ -12,8 +12,7 @@ from services.membership.api.signing_keys import rotate_keys_command
 from services.membership.timers import turn_signing_keys
 from shared.runtime.clock import ManualClock
 from tests.fixtures.assemblies import MakeAssembly
-from tests.service.membership.driver import Membership
-from tests.service.membership.test_applications import refused
+from tests.service.membership.driver import Membership, refused
 from tests.service.membership.test_sign_in import PASSWORD, staff_account
 
 JWKS = "/api/membership/.well-known/jwks.json"
