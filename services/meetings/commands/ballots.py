@@ -46,9 +46,6 @@ def open_ballot(work: UnitOfWork, *, body: str, application_id: str, title: str,
     Opening the same ballot again gives the one there is. Unavailable before a charter is in force, and
     `ballot.empty_roll` while the body has nobody who could vote.
     """
-    existing = _find_ballot(work, body, application_id)
-    if existing is not None:
-        return existing
     ballot_rule = get_charter(work).rules[ADMISSION_RULES[body]]
     values: dict[str, Any] = {
         "ballot_id": work.ids.secret(),
@@ -66,10 +63,8 @@ def open_ballot(work: UnitOfWork, *, body: str, application_id: str, title: str,
         "closes_at": closing_time(work.now, ballot_rule.voting_days),
     }
     if not work.insert_if_absent(tables.ballots, values):
-        # Opened at the same instant by another delivery of the same event; its unit has committed by now.
-        winner = _find_ballot(work, body, application_id)
-        assert winner is not None, "only the same ballot can stand in the way"
-        return winner
+        # The event came again, or another worker was faster; that one's unit has committed by now.
+        return _get_ballot_of(work, body, application_id)
     ballot_id = values["ballot_id"]
     _freeze_roll(work, ballot_id, body)
     ballot = get_locked_ballot(work, ballot_id)
@@ -109,11 +104,10 @@ def cast_vote(work: UnitOfWork, ballot_id: str, *, unit_id: str | None, choice: 
     return VoteReceipt(ballot_id, unit_id)
 
 
-def _find_ballot(reading: Reading, body: str, application_id: str) -> str | None:
+def _get_ballot_of(reading: Reading, body: str, application_id: str) -> str:
     ballots = tables.ballots
     same = sa.and_(ballots.c.body == body, ballots.c.application_id == application_id)
-    found = reading.scalar(sa.select(ballots.c.ballot_id).where(same))
-    return None if found is None else str(found)
+    return str(reading.one(sa.select(ballots.c.ballot_id).where(same)).ballot_id)
 
 
 def _find_entry(reading: Reading, ballot_id: str, unit_id: str) -> RollEntry | None:

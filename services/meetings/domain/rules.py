@@ -105,7 +105,8 @@ def decide(rule: Rule, tally: Tally) -> Decision:
     """Apply the rule. Fails on a base of zero, without a quorum it demands, and without a single yes."""
     base = base_of(rule.base, tally)
     left, right = tally.yes * rule.denominator, base * rule.numerator
-    reached = base > 0 and _compare(left, right, inclusive=rule.inclusive)
+    # On an empty base there is nothing to reach; that alone fails, below.
+    reached = base == 0 or _compare(left, right, inclusive=rule.inclusive)
     enough = tally.yes >= max(rule.minimum_yes, 1)
     quorate = _is_quorate(rule.quorum, tally)
     faults = [
@@ -113,7 +114,7 @@ def decide(rule: Rule, tally: Tally) -> Decision:
         for reason, holds in (
             ("base_empty", base > 0),
             ("quorum_missed", quorate),
-            ("threshold_missed", reached or base == 0),
+            ("threshold_missed", reached),
             ("minimum_yes_missed", enough),
         )
         if not holds

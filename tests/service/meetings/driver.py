@@ -70,10 +70,10 @@ class Meetings:
         """Deliver the same bytes once more."""
         self.consumer.accept([body])
 
-    def adopt(self, **changes: Any) -> None:
-        """Put the shipped charter in force; `changes` replace settings of the rule of the general meeting."""
+    def adopt(self, rule: str = "admission_vote", **changes: Any) -> None:
+        """Put the shipped charter in force; `changes` replace settings of a rule, by default the general meeting's."""
         content = zhuzhou()
-        content["rules"]["admission_vote"].update(changes)
+        content["rules"][rule].update(changes)
         with self.assembly.begin() as work:
             adopt_charter(work, content)
 
@@ -108,10 +108,10 @@ class Meetings:
         data = {**self._application(application), "ballot_id": "0" * 64}
         return self.hear("membership.admission.approved", application, data, story=story)
 
-    def withdraw(self, application: str) -> bytes:
+    def withdraw(self, application: str, *, story: str = "story-1") -> bytes:
         """The applicant withdraws."""
         data = {"application_id": application, "unit_name": f"Applicant {application}"}
-        return self.hear("membership.application.withdrawn", application, data)
+        return self.hear("membership.application.withdrawn", application, data, story=story)
 
     def _application(self, application: str) -> dict[str, Any]:
         parts = {"number": "ZZ-A-0001", "unit_name": f"Applicant {application}", "kind": "quality_enterprise"}

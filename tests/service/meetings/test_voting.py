@@ -24,13 +24,14 @@ def general_ballot(house: Meetings, count: int) -> str:
 
 
 def test_a_committee_ballot_opens_with_the_seated_units_only(house: Meetings) -> None:
-    # given seven seats, one unit with two of them, a secretary-general, and a plain member
-    house.admit(*COMMITTEE, "s", "plain")
+    # given seven units with seats, one of them with two; offices that are no seats; and a plain member
+    house.admit(*COMMITTEE, "s", "t", "plain")
     house.seat("d", "director")
     house.seat("d", "committee_member")
     for unit in COMMITTEE[1:]:
         house.seat(unit)
-    house.seat("s", "secretary_general", body="secretariat")
+    house.seat("s", "secretary_general")
+    house.seat("t", "committee_member", body="training_committee")
 
     # when an application is accepted
     house.accept("app-1")
@@ -93,7 +94,9 @@ def test_exactly_half_fails_where_the_charter_wants_more_than_half(bare: Meeting
 
 
 def test_seven_of_fifteen_fails(house: Meetings) -> None:
-    ballot = general_ballot(house, 15)
+    house.admit(*units(15))
+    house.approve("app-1", story="story-of-app-1")
+    ballot = house.ballot()
 
     house.vote_all(ballot, yes=units(15)[:7], no=units(15)[7:])
 
@@ -101,6 +104,7 @@ def test_seven_of_fifteen_fails(house: Meetings) -> None:
     assert (result["outcome"], result["on_the_bound"], result["needed_yes"]) == ("refused", False, 8)
     assert any("7×2=14 < 15×1=15" in line["text"] for line in result["explanation"])
     (closed,) = house.told("meetings.ballot.closed")
+    assert closed["correlationid"] == "story-of-app-1"
     assert closed["data"]["closed_because"] == "all_voted"
     assert (closed["data"]["yes"], closed["data"]["no"], closed["data"]["not_cast"]) == (7, 8, 0)
 
@@ -196,7 +200,7 @@ def test_a_withdrawn_application_cancels_its_ballot_and_no_other(house: Meetings
     house.approve("app-2")
 
     # when one applicant withdraws, told twice
-    told = house.withdraw("app-1")
+    told = house.withdraw("app-1", story="another-story")
     house.again(told)
 
     # then its ballot takes no vote, and the other goes on
@@ -204,6 +208,7 @@ def test_a_withdrawn_application_cancels_its_ballot_and_no_other(house: Meetings
     assert (answer.status_code, answer.get_json()["code"]) == (409, "ballot.cancelled")
     (cancelled,) = house.told("meetings.ballot.cancelled")
     assert cancelled["data"]["reason"] == "applicant_withdrew"
+    assert cancelled["correlationid"] == "story-1", "a ballot stays in the story that opened it"
     assert house.vote(house.ballot(application="app-2"), "u01").status_code == 201
     house.pass_days(30)
     house.look_at_deadlines()
@@ -247,7 +252,11 @@ def test_a_unit_that_left_is_struck_but_stays_in_the_base(house: Meetings) -> No
     assert (result["outcome"], result["base"], result["not_cast"]) == ("refused", 3, 2)
     assert any("2 units left before they had voted" in line["text"] for line in result["explanation"])
     assert house.vote(ballot, "u02").get_json()["code"] == "vote.unit_left"
+
+    # and the next ballot is among those who stayed
     assert [each["unit_id"] for each in house.get("/roll/general_meeting").get_json()["items"]] == ["u01"]
+    house.approve("app-2")
+    assert house.vote(house.ballot(application="app-2"), "u02").get_json()["code"] == "vote.not_on_roll"
 
 
 def test_a_vote_cast_before_leaving_counts(house: Meetings) -> None:
@@ -260,6 +269,23 @@ def test_a_vote_cast_before_leaving_counts(house: Meetings) -> None:
 
     result = house.result(ballot)
     assert (result["outcome"], result["yes"], result["not_cast"]) == ("passed", 1, 0)
+
+
+def test_all_members_are_more_than_the_committee(bare: Meetings) -> None:
+    # given a committee of two in an alliance of five, and a rule that counts all members
+    bare.adopt("admission_review", base="all_members")
+    bare.admit(*units(5))
+    for unit in ("u01", "u02"):
+        bare.seat(unit)
+    bare.accept("app-1")
+    ballot = bare.ballot("executive_committee")
+
+    # when the whole committee votes yes
+    bare.vote_all(ballot, yes=["u01", "u02"])
+
+    # then it is two of five
+    result = bare.result(ballot)
+    assert (result["outcome"], result["base"], result["needed_yes"]) == ("refused", 5, 3)
 
 
 def test_a_rule_change_does_not_reach_back(house: Meetings) -> None:
