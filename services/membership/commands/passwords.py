@@ -60,8 +60,8 @@ def _hasher() -> PasswordHasher:
 
 
 @contextmanager
-def _turn() -> Iterator[None]:
-    if not _turns.acquire(timeout=WAIT_SECONDS_MAX):
+def _turn(wait_seconds: float = WAIT_SECONDS_MAX) -> Iterator[None]:
+    if not _turns.acquire(timeout=wait_seconds):
         raise Unavailable("session.busy", retry_after_seconds=int(WAIT_SECONDS_MAX))
     try:
         yield
