@@ -1,0 +1,54 @@
+"""The bus on RabbitMQ. The only package that knows pika; its errors end here.
+
+One topic exchange; one quorum queue per service. Publishing with confirms and `mandatory`; consuming with explicit
+acknowledgements. Each direction has a connection with an I/O thread of its own that does nothing but I/O, so that
+heartbeats go on however long a handler takes, and that connects again, for ever, after every loss. Queue limits, dead
+letters and delivery limits are the broker's policies (`deploy/rabbitmq`), not arguments here: a changed argument
+would refuse to declare at boot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pika
+from pika.exceptions import AMQPError
+
+from shared.messaging.rabbitmq.consuming import RabbitSubscription
+from shared.messaging.rabbitmq.link import EXCHANGE, said
+from shared.messaging.rabbitmq.publishing import CONNECT_WAIT_SECONDS, RabbitPublisher
+from shared.messaging.transport import Accept, BrokerUnavailable, Publisher, Subscription
+
+
+class RabbitMQ:
+    """The broker at one URL."""
+
+    def __init__(self, url: str, *, heartbeat_seconds: int, blocked_seconds: int, prefetch: int) -> None:
+        self._parameters = pika.URLParameters(url)
+        self._parameters.heartbeat = heartbeat_seconds
+        # Under a memory or disk alarm the broker stops reading; without a limit a publisher would hang for ever.
+        self._parameters.blocked_connection_timeout = blocked_seconds
+        self._parameters.socket_timeout = CONNECT_WAIT_SECONDS
+        self._parameters.stack_timeout = CONNECT_WAIT_SECONDS * 2
+        self._prefetch = prefetch
+
+    def declare(self, queue: str, patterns: Sequence[str]) -> None:
+        """Declare exchange, queue and bindings on a connection of their own. Raises BrokerUnavailable."""
+        try:
+            connection = pika.BlockingConnection(self._parameters)
+            channel = connection.channel()
+            channel.exchange_declare(EXCHANGE, "topic", durable=True)
+            channel.queue_declare(queue, durable=True, arguments={"x-queue-type": "quorum"})
+            for pattern in patterns:
+                channel.queue_bind(queue, EXCHANGE, pattern)
+            connection.close()
+        except (AMQPError, OSError) as error:
+            raise BrokerUnavailable(said(error)) from error
+
+    def publisher(self) -> Publisher:
+        """A connection for publishing."""
+        return RabbitPublisher(self._parameters)
+
+    def subscribe(self, queue: str, patterns: Sequence[str], accept: Accept) -> Subscription:
+        """A connection for consuming; it starts at once and keeps trying while the broker is away."""
+        return RabbitSubscription(self._parameters, queue, patterns, accept, self._prefetch)

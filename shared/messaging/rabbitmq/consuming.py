@@ -1,0 +1,149 @@
+"""The way in: a queue's deliveries in batches, acknowledged once they are stored. See the port for what it promises."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pika
+from pika.channel import Channel
+
+from shared.messaging.rabbitmq.link import EXCHANGE, STOP_SECONDS, Link
+from shared.messaging.transport import Accept
+from shared.runtime.logging import get_logger
+
+#: Waits before a batch is handed to a subscriber again that could not store it, in seconds; the last one repeats.
+HOLD_SECONDS = (0.2, 1.0, 3.0)
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class _Delivery:
+    """A message in hand; acknowledgements are valid only on the channel (`epoch`) that delivered it."""
+
+    epoch: int
+    tag: int
+    body: bytes
+
+
+class RabbitSubscription(Link):
+    """Consumes one queue: the I/O thread receives, a second thread hands batches to `accept`."""
+
+    def __init__(
+        self,
+        parameters: pika.ConnectionParameters,
+        queue_name: str,
+        patterns: Sequence[str],
+        accept: Accept,
+        prefetch: int,
+    ) -> None:
+        super().__init__(parameters, queue_name)
+        self._queue_name = queue_name
+        self._patterns = list(patterns)
+        self._accept = accept
+        self._prefetch = prefetch
+        self._epoch = 0
+        self._consumer_tag: str | None = None
+        self._arrived: queue.Queue[_Delivery | None] = queue.Queue()
+        self._handler = threading.Thread(target=self._handle, name=f"consume-{queue_name}", daemon=True)
+        self.start()
+        self._handler.start()
+
+    def is_alive(self) -> bool:
+        """See the port. Both threads go on for ever; one that has ended was killed by a bug."""
+        return self._thread.is_alive() and self._handler.is_alive()
+
+    def stop(self) -> None:
+        """See the port."""
+        if self._stopping.is_set():
+            return
+        self._stopping.set()
+        self._arrived.put(None)
+        if self._handler is not threading.current_thread():
+            self._handler.join(STOP_SECONDS)
+        self.call(self._give_back_and_close)
+        self._thread.join(STOP_SECONDS)
+
+    def on_channel(self, channel: Channel) -> None:
+        self._epoch += 1
+        channel.add_on_cancel_callback(self._on_broker_cancel)
+        channel.basic_qos(prefetch_count=self._prefetch)
+        channel.exchange_declare(EXCHANGE, "topic", durable=True)
+        channel.queue_declare(self._queue_name, durable=True, arguments={"x-queue-type": "quorum"})
+        for pattern in self._patterns:
+            channel.queue_bind(self._queue_name, EXCHANGE, pattern)
+        epoch = self._epoch
+        self._consumer_tag = channel.basic_consume(
+            self._queue_name,
+            lambda _channel, method, _properties, body: self._arrived.put(_Delivery(epoch, method.delivery_tag, body)),
+            callback=lambda _frame: self.ready(),
+        )
+
+    def on_lost(self, reason: str) -> None:  # noqa: ARG002 - what was in hand comes again whatever the reason
+        # What was in hand comes again; the handler notices by the epoch and does not acknowledge it.
+        self._epoch += 1
+        self._consumer_tag = None
+
+    def _on_broker_cancel(self, _frame: Any) -> None:
+        # The queue was deleted, moved, or we were too slow. Without a new connection we would live on, deaf.
+        log.warning("broker.cancelled_us", queue=self._queue_name)
+        self._close_connection()
+
+    def _handle(self) -> None:
+        while not self._stopping.is_set():
+            batch = self._next_batch()
+            if batch and self._store(batch):
+                last = batch[-1]
+                self.call(lambda last=last: self._acknowledge(last))  # type: ignore[misc]
+
+    def _next_batch(self) -> list[_Delivery]:
+        """Wait for a delivery, then take what else is there, of one epoch only."""
+        first = self._arrived.get()
+        batch = [] if first is None or first.epoch != self._epoch else [first]
+        while batch and len(batch) < self._prefetch:
+            try:
+                following = self._arrived.get_nowait()
+            except queue.Empty:
+                break
+            if following is None:
+                break
+            if following.epoch == batch[0].epoch:
+                batch.append(following)
+        return batch
+
+    def _store(self, batch: list[_Delivery]) -> bool:
+        """Hand the batch over until it is stored. False: it was lost with its channel, or we are stopping."""
+        failures = 0
+        while True:
+            try:
+                self._accept([delivery.body for delivery in batch])
+            except Exception as error:  # noqa: BLE001 - nothing is stored, so nothing may be acknowledged; hold and repeat
+                wait = HOLD_SECONDS[min(failures, len(HOLD_SECONDS) - 1)]
+                failures += 1
+                log.warning("broker.batch_held", queue=self._queue_name, failures=failures, error=repr(error))
+                if self._stopping.wait(wait) or batch[0].epoch != self._epoch:
+                    return False
+            else:
+                return True
+
+    def _acknowledge(self, last: _Delivery) -> None:
+        if self._channel is not None and self._channel.is_open and last.epoch == self._epoch:
+            self._channel.basic_ack(last.tag, multiple=True)
+
+    def _give_back_and_close(self) -> None:
+        channel = self._channel
+        if channel is None or not channel.is_open or self._consumer_tag is None:
+            self._close_connection()
+            return
+
+        def cancelled(_frame: Any) -> None:
+            # Everything unacknowledged, as one: a nack is not counted against a message on RabbitMQ 4.3, a loss is.
+            if channel.is_open:
+                channel.basic_nack(0, multiple=True, requeue=True)
+            self._close_connection()
+
+        channel.basic_cancel(self._consumer_tag, callback=cancelled)

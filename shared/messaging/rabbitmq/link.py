@@ -1,0 +1,132 @@
+"""A connection to the broker, kept up for ever by a thread of its own that does nothing but I/O."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pika
+from pika.adapters.select_connection import SelectConnection
+from pika.channel import Channel
+from pika.exceptions import AMQPError
+
+from shared.runtime.logging import get_logger
+
+EXCHANGE = "alliance.events"
+#: Waits between attempts to connect, in seconds; the last one repeats. A broker restart takes 5 to 20 s.
+RECONNECT_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
+#: How long stopping waits for a thread, in seconds. Within compose's stop_grace_period.
+STOP_SECONDS = 10.0
+
+log = get_logger(__name__)
+
+
+class Link:
+    """A connection with one channel, kept up by a thread of its own. Subclasses fill in what happens on it."""
+
+    def __init__(self, parameters: pika.ConnectionParameters, name: str) -> None:
+        self._parameters = parameters
+        self._name = name
+        self._stopping = threading.Event()
+        self._connection: SelectConnection | None = None
+        self._channel: Channel | None = None
+        self._thread = threading.Thread(target=self._run, name=f"amqp-{name}", daemon=True)
+        self._failures = 0
+
+    def on_channel(self, channel: Channel) -> None:
+        """In the I/O thread: the channel is open."""
+        raise NotImplementedError  # pragma: no cover - both subclasses have it
+
+    def on_lost(self, reason: str) -> None:
+        """In the I/O thread: the channel is gone; whatever was under way on it has an unknown outcome."""
+        raise NotImplementedError  # pragma: no cover - both subclasses have it
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def call(self, function: Callable[[], None]) -> bool:
+        """Run something in the I/O thread. False: there is no connection to run it on."""
+        connection = self._connection
+        if connection is None or not connection.is_open:
+            return False
+        connection.ioloop.add_callback_threadsafe(function)
+        return True
+
+    def drop(self, reason: str) -> None:
+        """Give up this connection, from any thread; the next one is opened at once."""
+        log.warning("broker.dropped", link=self._name, reason=reason)
+        self.call(self._close_connection)
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self.call(self._close_connection)
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
+            self._thread.join(STOP_SECONDS)
+
+    def ready(self) -> None:
+        """The channel is set up; the next loss starts with the shortest wait again."""
+        if self._failures:
+            log.info("broker.connected", link=self._name, after_failures=self._failures)
+        self._failures = 0
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            connection = SelectConnection(
+                self._parameters,
+                on_open_callback=self._on_open,
+                on_open_error_callback=self._on_closed,
+                on_close_callback=self._on_closed,
+            )
+            self._connection = connection
+            try:
+                connection.ioloop.start()
+            except (AMQPError, OSError) as error:
+                log.warning("broker.io_failed", link=self._name, reason=said(error))
+            finally:
+                self._connection = None
+                self._channel_lost("connection closed")
+                connection.ioloop.close()
+            if not self._stopping.is_set():
+                wait = RECONNECT_SECONDS[min(self._failures, len(RECONNECT_SECONDS) - 1)]
+                self._failures += 1
+                self._stopping.wait(wait)
+
+    def _on_open(self, connection: Any) -> None:
+        if self._stopping.is_set():
+            connection.close()
+            return
+        connection.channel(on_open_callback=self._on_channel_open)
+
+    def _on_channel_open(self, channel: Channel) -> None:
+        self._channel = channel
+        channel.add_on_close_callback(self._on_channel_closed)
+        self.on_channel(channel)
+
+    def _on_channel_closed(self, _channel: Channel, reason: Exception) -> None:
+        if not self._stopping.is_set():
+            log.warning("broker.channel_closed", link=self._name, reason=said(reason))
+        self._channel_lost(said(reason))
+        self._close_connection()
+
+    def _on_closed(self, connection: Any, reason: Exception | str) -> None:
+        if not self._stopping.is_set() and self._failures in (0, len(RECONNECT_SECONDS)):
+            # Said when it happens and once more when it lasts, not at every attempt.
+            log.warning("broker.connection_lost", link=self._name, reason=said(reason))
+        self._channel_lost(said(reason))
+        connection.ioloop.stop()
+
+    def _channel_lost(self, reason: str) -> None:
+        if self._channel is not None:
+            self._channel = None
+            self.on_lost(reason)
+
+    def _close_connection(self) -> None:
+        connection = self._connection
+        if connection is not None and connection.is_open:
+            connection.close()
+
+
+def said(error: object) -> str:
+    """What an error says, for logs and refusals."""
+    return f"{type(error).__name__}: {error}" if isinstance(error, Exception) else str(error)
