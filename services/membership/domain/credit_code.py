@@ -21,13 +21,19 @@ WRONG_ORGANISATION_PART = "credit_code.organisation_part"
 #: Where the organisation code of GB 11714 sits: positions 9 to 17, its own check character last.
 _ORGANISATION_PART = slice(8, 17)
 _ORGANISATION_WEIGHTS = (3, 7, 9, 10, 5, 8, 4, 2)
+_PASSES_MAX = 5
 _DASHES = frozenset("-‐‑‒–—―−_·")
 
 
 def normalise(text: str) -> str:
     """Half-width, upper case, without spaces, dashes and invisible characters: as it is stored and compared."""
-    folded = unicodedata.normalize("NFKC", text).upper()
-    return "".join(each for each in folded if each not in _DASHES and unicodedata.category(each)[0] not in ("Z", "C"))
+    # Signs that had a space between them may join once it is gone, hence again until nothing changes. Codes settle in
+    # one pass; the limit is for text that is none.
+    for _ in range(_PASSES_MAX):
+        before, text = text, _fold(text)
+        if text == before:
+            break
+    return text
 
 
 def find_warnings(code: str) -> tuple[str, ...]:
@@ -46,6 +52,11 @@ def find_warnings(code: str) -> tuple[str, ...]:
     if organisation_check_character(part[:-1]) != part[-1]:
         found.append(WRONG_ORGANISATION_PART)
     return tuple(found)
+
+
+def _fold(text: str) -> str:
+    upper = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).upper())
+    return "".join(each for each in upper if each not in _DASHES and unicodedata.category(each)[0] not in ("Z", "C"))
 
 
 def check_character(body: str) -> str:
