@@ -10,6 +10,7 @@ from services.meetings.domain.ballots import OPEN
 from shared.persistence.unit_of_work import Cause
 from shared.runtime.assembly import Assembly
 from shared.runtime.service import Timer
+from shared.web.idempotency import PURGE
 
 #: Ballots closed in one go; whatever is left is done at once after.
 DUE_BATCH = 20
@@ -33,4 +34,4 @@ def close_due_ballots(assembly: Assembly) -> bool:
     return len(due) == DUE_BATCH
 
 
-TIMERS: tuple[Timer, ...] = (Timer("close_due_ballots", DUE_EVERY_SECONDS, close_due_ballots),)
+TIMERS: tuple[Timer, ...] = (Timer("close_due_ballots", DUE_EVERY_SECONDS, close_due_ballots), PURGE)

@@ -1,4 +1,4 @@
-"""What falls due in membership by itself: signing keys turn, old counts and keys of requests go. No rules here."""
+"""What falls due in membership by itself: signing keys turn, old counts go. No rules here."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from services.membership.commands.sessions import prune_attempts
 from services.membership.commands.signing_keys import turn_keys
 from shared.runtime.assembly import Assembly
 from shared.runtime.service import Timer
-from shared.web.idempotency import PURGE_MAX, purge_idempotency_keys
+from shared.web.idempotency import PURGE
 
 #: Keys turn within half a minute of falling due; their times are counted in minutes.
 KEYS_EVERY_SECONDS = 30.0
@@ -22,13 +22,14 @@ def turn_signing_keys(assembly: Assembly) -> bool:
 
 
 def prune(assembly: Assembly) -> bool:
-    """Forget failed sign-ins of yesterday and expired idempotency keys."""
+    """Forget failed sign-ins of yesterday."""
     with assembly.begin() as work:
         prune_attempts(work)
-        return purge_idempotency_keys(work) >= PURGE_MAX
+    return False
 
 
 TIMERS = (
     Timer("signing-keys", KEYS_EVERY_SECONDS, turn_signing_keys),
     Timer("prune", PRUNE_EVERY_SECONDS, prune),
+    PURGE,
 )

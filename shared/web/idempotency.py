@@ -30,6 +30,8 @@ from flask_smorest.utils import resolve_schema_instance
 from shared.errors import Conflict, Invalid
 from shared.persistence.columns import Json, Utc, kernel_metadata
 from shared.persistence.unit_of_work import UnitOfWork
+from shared.runtime.assembly import Assembly
+from shared.runtime.service import Timer
 from shared.web.apidoc import amend
 from shared.web.context import begin_work, caller
 from shared.web.json_bodies import Malformed
@@ -38,6 +40,8 @@ from shared.web.json_bodies import Malformed
 KEPT_FOR = timedelta(hours=24)
 #: Rows deleted per purge, so that a purge never holds its locks for long.
 PURGE_MAX = 1_000
+#: Ten minutes: expired rows only take up room.
+PURGE_EVERY_SECONDS = 600.0
 #: Times a key is looked for again when its row vanished under our eyes (expired and purged, or its owner refused).
 _ATTEMPTS = 3
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
@@ -128,6 +132,15 @@ def purge_idempotency_keys(work: UnitOfWork) -> int:
     )
     done = work.execute(sa.delete(idempotency_keys).where(idempotency_keys.c.lookup.in_(expired)))
     return int(done.rowcount)
+
+
+def _purge(assembly: Assembly) -> bool:
+    with assembly.begin() as work:
+        return purge_idempotency_keys(work) >= PURGE_MAX
+
+
+#: For every service's TIMERS.
+PURGE = Timer("idempotency-keys", PURGE_EVERY_SECONDS, _purge)
 
 
 def _declared_headers(view: Callable[..., Any]) -> list[str]:

@@ -26,6 +26,7 @@ from shared.web.access import access
 from shared.web.blueprint import Blueprint
 from shared.web.context import assembly, begin_work, caller, reading
 from shared.web.pagination import CursorQuery, page_schema
+from shared.web.rate_limits import rate_limited
 
 session_routes = Blueprint("sessions", __name__, url_prefix="/sessions", description="Signing in")
 me = Blueprint("me", __name__, url_prefix="/me", description="Who the token belongs to")
@@ -43,6 +44,8 @@ def issuer() -> sessions.Issuer:
 @session_routes.route("")
 class Sessions(MethodView):
     @access(public=True)
+    # Twenty-odd representatives may sit behind one office's address; the delay per account stops the guessing.
+    @rate_limited("sign-in", per_minute=300, by="address")
     @session_routes.arguments(SessionRequest)
     @session_routes.response(200, TokenView)
     def post(self, body: dict[str, Any]) -> dict[str, Any]:
@@ -93,6 +96,7 @@ class Accounts(MethodView):
 @accounts.route("/activation")
 class Activation(MethodView):
     @access(public=True)
+    @rate_limited("activate", per_minute=60, by="address")
     @accounts.arguments(ActivationRequest)
     @accounts.response(200, ActivatedAccount)
     def post(self, body: dict[str, Any]) -> dict[str, Any]:

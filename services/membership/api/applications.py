@@ -31,6 +31,7 @@ from shared.web.blueprint import Blueprint
 from shared.web.context import assembly, caller, current_work, language, reading
 from shared.web.idempotency import idempotent
 from shared.web.pagination import page_schema
+from shared.web.rate_limits import rate_limited
 
 blueprint = Blueprint(
     "applications", __name__, url_prefix="/applications", description="Applying for membership (art. 6)"
@@ -54,6 +55,7 @@ class Applications(MethodView):
         return {**page, "items": [_with_texts(each) for each in page["items"]]}
 
     @access(public=True, scopes={PLATFORM_SCOPE})
+    @rate_limited("apply", per_minute=60)
     @idempotent
     @blueprint.arguments(ApplicationRequest)
     @blueprint.response(201, ApplicationReceipt)

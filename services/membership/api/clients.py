@@ -25,6 +25,7 @@ from shared.web.blueprint import Blueprint
 from shared.web.context import begin_work, caller, current_work, reading
 from shared.web.idempotency import idempotent
 from shared.web.pagination import CursorQuery, page_schema
+from shared.web.rate_limits import rate_limited
 
 clients = Blueprint("clients", __name__, url_prefix="/clients", description="Platforms that call the API")
 oauth = Blueprint("oauth", __name__, url_prefix="/oauth", description="Tokens for platforms (OAuth 2)")
@@ -85,6 +86,7 @@ class Client(MethodView):
 @oauth.route("/token")
 class Token(MethodView):
     @access(public=True)
+    @rate_limited("token", per_minute=120, by="address")
     @oauth.doc(
         description="Client authentication by HTTP Basic or in the body. Errors as in RFC 6749, 5.2.",
         requestBody={"required": True, "content": {"application/x-www-form-urlencoded": {"schema": TOKEN_FORM}}},
