@@ -19,8 +19,6 @@ from shared.runtime.settings import SettingsRefused
 from shared.runtime.texts import DEFAULT_LANGUAGE, LANGUAGES, Texts
 
 TEXTS = Path(__file__).parent / "texts"
-#: The port people type; where it is taken, `--port` chooses another.
-PORT = 8080
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -48,7 +46,9 @@ def _parser() -> argparse.ArgumentParser:
     for name in ("demo", "serve"):
         command = commands.add_parser(name)
         command.add_argument("--host", default="127.0.0.1", help="address to listen on")
-        command.add_argument("--port", type=int, default=PORT, help="port to listen on; 0: any that is free")
+        command.add_argument(
+            "--port", type=int, help=f"port to listen on, 0: any; else {serving.PORT}, or any if taken"
+        )
         command.add_argument("--language", choices=LANGUAGES, default=DEFAULT_LANGUAGE)
         if name == "demo":
             command.add_argument("--data", type=Path, default=Path("var/demo"), help="folder; emptied at the start")

@@ -28,6 +28,9 @@ from shared.runtime.logging import configure_logging
 from shared.runtime.settings import Settings
 from shared.runtime.texts import Texts
 
+#: The port people try first.
+PORT = 8080
+
 
 def run(options: argparse.Namespace, texts: Texts, stop: threading.Event) -> int:
     """Serve until `stop`. Exit status 1 when the founding or the charter is refused."""
@@ -51,11 +54,16 @@ def run(options: argparse.Namespace, texts: Texts, stop: threading.Event) -> int
     return 0
 
 
-def listen(host: str, port: int) -> HttpServer:
-    """The address, bound. Conflict when another process has it."""
+def listen(host: str, port: int | None) -> HttpServer:
+    """The address, bound. Without a port the usual one, or any where that is taken; a port named must be free.
+
+    Conflict when another process has it.
+    """
     try:
-        return HttpServer(host, port)
+        return HttpServer(host, PORT if port is None else port)
     except OSError as error:
+        if port is None:
+            return HttpServer(host, 0)
         raise Conflict("embedded.port_in_use", port=port) from error
 
 

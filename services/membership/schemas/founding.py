@@ -74,12 +74,12 @@ class FoundingFile:
 
 def read_founding(data: bytes, rules: FoundingRules) -> FoundingFile:
     """Read and judge a founding file. Raises FoundingRefused naming every fault."""
-    sheet = _Sheet()
     try:
-        root = sheet.root(read_nodes(data))
+        node, faults = read_nodes(data)
     except NotReadable as error:
         raise FoundingRefused(error.faults) from error
-    founding = _read_file(root)
+    sheet = _Sheet(faults)
+    founding = _read_file(sheet.root(node))
     for fault in faults_of_founding(founding, rules):
         sheet.fault(fault.field, fault.code, **fault.params)
     if sheet.faults:

@@ -34,8 +34,9 @@ DEPTH_MAX = 12
 #: Keys are a handful of English words; a longer one would only fill the fault's line.
 KEY_LENGTH_MAX = 60
 
-#: What YAML's reader refuses; told apart here because its own complaint carries no line.
-_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+#: What YAML's reader refuses; told apart here because its own complaint carries no line. Also the line ends that YAML
+#: counts and editors do not show: after one of them every line number would be off.
+_UNPRINTABLE = re.compile("[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 #: The parser's commonest complaints, each with a text of ours that says what to do about it, and whether the line
 #: that helps is where the broken piece began (an open quote is noticed at the end of the file only).
 _SYNTAX_HINTS = (
@@ -104,8 +105,8 @@ class NotReadable(Exception):
         self.faults = faults
 
 
-def read_nodes(data: bytes) -> Node:
-    """The file's tree. Raises NotReadable."""
+def read_nodes(data: bytes) -> tuple[Node, list[LinedFault]]:
+    """The file's tree, and what is wrong with the file as a whole all the same. Raises NotReadable."""
     text = _decode(data)
     events = _events(text)
     refused = [fault for event in events for fault in _refused_features(event)]
@@ -116,9 +117,9 @@ def read_nodes(data: bytes) -> Node:
         raise NotReadable([_fault(1, "founding.empty_file")])
     node = _build(iter(nodes))
     # Cut off between two units, a file would still read well and found an alliance without the rest of its members.
-    if not any(isinstance(event, DocumentEndEvent) and event.explicit for event in events):
-        raise NotReadable([_fault(text.count("\n") + 1, "founding.no_end_mark")])
-    return node
+    if any(isinstance(event, DocumentEndEvent) and event.explicit for event in events):
+        return node, []
+    return node, [_fault(text.rstrip("\n").count("\n") + 1, "founding.no_end_mark")]
 
 
 def _decode(data: bytes) -> str:
@@ -128,7 +129,7 @@ def _decode(data: bytes) -> str:
         raise NotReadable([_fault(1, "founding.encoding_utf16")])
     try:
         # Notepad's "UTF-8 with BOM" is what many offices save; the mark is dropped, the text is fine.
-        text = data.decode("utf-8-sig")
+        text = data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         raise NotReadable([_fault(data[: error.start].count(b"\n") + 1, "founding.encoding")]) from error
     found = _UNPRINTABLE.search(text)

@@ -5,6 +5,8 @@ The properties are held over the reader; that a refused file stores nothing is h
 
 from __future__ import annotations
 
+import re
+
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -23,7 +25,7 @@ def read(data: bytes) -> FoundingFile | None:
     except FoundingRefused as error:
         refused = error
     assert refused.faults, "a refusal says why"
-    lines = data.count(b"\n") + 1
+    lines = len(re.split(b"\r\n|\r|\n", data))
     assert all(1 <= each.line <= lines for each in refused.faults), "a fault stands on a line of the file"
     return None
 

@@ -168,7 +168,7 @@ def test_all_faults_are_told_at_once_in_the_order_of_the_file() -> None:
     [
         ("", 1, "empty_file"),
         ("# 只有注释\n", 1, "empty_file"),
-        ("format: 1\n", 2, "no_end_mark"),
+        ("format: 1\n", 1, "no_end_mark"),
         ("format: 1\n...\nformat: 1\n...\n", 3, "several_documents"),
         ("format: 1\nalliance: &a {name: x}\ncommittee: *a\n...\n", 2, "anchor"),
         ("format: !!int 1\n...\n", 1, "tag"),
@@ -187,6 +187,7 @@ def test_all_faults_are_told_at_once_in_the_order_of_the_file() -> None:
         ("a: " + "[" * 200_000, 1, "too_deep"),
         ("format: 1\nalliance: 株\x00洲\n...\n", 2, "unprintable"),
         ("format: 1\nalliance: \x1b[31m\n...\n", 2, "unprintable"),
+        ("format: 1\nalliance: 株\u2028洲\n...\n", 2, "unprintable"),
         ("x" * 2_000_000, 1, "file_too_large"),
     ],
 )
@@ -210,6 +211,14 @@ def test_aliases_that_multiply_are_refused_without_being_expanded() -> None:
     layers = [f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 10) if n else 'lol'}]" for n in range(12)]
 
     assert {code for _, _, code in faults("\n".join([*layers, "..."]))} == {"anchor", "alias"}
+
+
+def test_a_file_cut_off_still_has_its_other_faults_named() -> None:
+    text = founding_yaml(instead={"founded_on": "  founded_on: never"})
+
+    found = faults(text.removesuffix("...\n"))
+
+    assert [(line, code) for line, _, code in found] == [(5, "not_a_day"), (len(text.splitlines()) - 1, "no_end_mark")]
 
 
 @pytest.mark.parametrize("text", ["[]\n...\n", "x\n...\n", "- format: 1\n...\n", "~\n...\n"])
