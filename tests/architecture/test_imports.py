@@ -59,5 +59,5 @@ def test_every_contract_catches_its_trespass(copy: Path) -> None:
 
     # then all of them are broken
     assert outcome.returncode == 1
-    broken = [line for line in outcome.stdout.splitlines() if line.endswith(" BROKEN")]
-    assert len(broken) == outcome.stdout.count(" BROKEN") == len(trespasses), outcome.stdout[-4000:]
+    assert outcome.stdout.count(" BROKEN") == len(trespasses), outcome.stdout[-4000:]
+    assert "Contracts: 0 kept" in outcome.stdout
