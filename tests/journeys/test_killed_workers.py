@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Self
 
 import pytest
 
@@ -81,7 +82,7 @@ class Reaper:
         self.deaths: dict[str, list[str]] = {service: [] for service in points}
         self.unexpected: list[str] = []
 
-    def __enter__(self) -> Reaper:
+    def __enter__(self) -> Self:
         for service in self._next:
             self._deployment.worker(service).stop()
             self._launch(service)
