@@ -6,8 +6,9 @@ Web processes, workers, the embedded mode, console commands and tests all start 
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from shared.messaging.consumer import Consumer
@@ -41,6 +42,8 @@ class Assembly:
     wakeups: Wakeups
     units: Units
     failpoints: Failpoints
+    #: What a service opened for itself and `close` must close, such as a kept mail connection.
+    closing: list[Callable[[], None]] = field(default_factory=list, repr=False)
 
     def begin(self, cause: Cause | None = None) -> AbstractContextManager[UnitOfWork]:
         """A unit of work."""
@@ -67,7 +70,9 @@ class Assembly:
         return Relay(self.units, publisher, self.failpoints, self.settings.relay_batch)
 
     def close(self) -> None:
-        """Let go of threads and connections."""
+        """Let go of threads and connections, the service's own first: they may still write down what they did."""
+        while self.closing:
+            self.closing.pop()()
         self.wakeups.stop()
         self.database.dispose()
 

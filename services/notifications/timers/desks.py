@@ -28,7 +28,7 @@ class Desks:
     webhooks: WebhookDesk
 
     def close(self) -> None:
-        """Take no more work; what is being sent is finished by its thread."""
+        """Take no more work, and wait for what is being sent right now."""
         if self.mail is not None:
             self.mail.close()
         self.webhooks.close()
@@ -54,7 +54,7 @@ def desks_of(assembly: Assembly) -> Desks:
         desks = _desks.get(assembly.units)
         if desks is None:
             desks = _desks[assembly.units] = _open(assembly)
-            weakref.finalize(assembly.units, desks.close)
+            assembly.closing.append(desks.close)
         return desks
 
 

@@ -40,19 +40,22 @@ class MailDesk:
         self._lock = threading.Lock()
         self._wanted = False
         self._running = False
+        self._closed = False
 
     def kick(self, assembly: Assembly) -> None:
         """Look for due mails soon; returns at once."""
         with self._lock:
             self._wanted = True
-            if self._running:
+            if self._running or self._closed:
                 return
             self._running = True
         self._pool.submit(self._run, assembly)
 
     def close(self) -> None:
-        """Take no more work and take leave of the mail server."""
-        self._pool.shutdown(wait=False)
+        """Finish the mail under way, give back the rest, and take leave of the mail server."""
+        with self._lock:
+            self._closed = True
+        self._pool.shutdown()
         self._mailer.close()
 
     def send_batch(self, assembly: Assembly) -> bool:
@@ -62,18 +65,19 @@ class MailDesk:
         started = assembly.clock.monotonic()
         for index, each in enumerate(claimed):
             reached = self._send(assembly, each)
-            if reached and assembly.clock.monotonic() - started < BATCH_SECONDS_MAX:
+            late = assembly.clock.monotonic() - started >= BATCH_SECONDS_MAX
+            if reached and not late and not self._closed:
                 continue
             rest = [later.delivery_id for later in claimed[index + 1 :]]
             with assembly.units.begin(quiet=True) as work:
                 release(work, rest, PAUSE_SECONDS if not reached else 0.0)
-            return reached
+            return reached and not self._closed
         return len(claimed) == BATCH
 
     def _run(self, assembly: Assembly) -> None:
         while True:
             with self._lock:
-                if not self._wanted:
+                if not self._wanted or self._closed:
                     self._running = False
                     return
                 self._wanted = False

@@ -56,10 +56,10 @@ class WebhookDesk:
                 self._pool.submit(self._deliver, assembly, each)
 
     def close(self) -> None:
-        """Take no more work."""
+        """Take no more work, and wait for the exchanges under way: their deadline bounds it."""
         with self._lock:
             self._closed = True
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._pool.shutdown(cancel_futures=True)
 
     def _deliver(self, assembly: Assembly, claimed: Claimed) -> None:
         try:
