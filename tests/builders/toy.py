@@ -139,6 +139,11 @@ def make_blueprints(hooks: Hooks) -> list[Blueprint]:
             with begin_work() as work:
                 work.execute(sa.delete(notes).where(notes.c.id == note_id))
 
+    _add_oddities(blueprint)
+    return [blueprint, _fixed()]
+
+
+def _add_oddities(blueprint: Blueprint) -> None:
     @blueprint.route("/trouble/<string:kind>")
     class Trouble(MethodView):
         @access(public=True)
@@ -172,6 +177,8 @@ def make_blueprints(hooks: Hooks) -> list[Blueprint]:
                 "service": assembly().service.name,
             }
 
+
+def _fixed() -> Blueprint:
     fixed = Blueprint("fixed", __name__, url_prefix="/.well-known", versioned=False)
 
     @fixed.route("/about")
@@ -180,7 +187,7 @@ def make_blueprints(hooks: Hooks) -> list[Blueprint]:
         def get(self) -> Any:
             return {"about": "toy"}
 
-    return [blueprint, fixed]
+    return fixed
 
 
 #: What may go wrong in a view, by name.
