@@ -23,6 +23,7 @@ def amend(
         arguments = doc.setdefault("arguments", {})
         arguments["parameters"] = [*arguments.get("parameters", []), *parameters]
     manual = doc.setdefault("manual_doc", {})
-    manual.setdefault("responses", {}).update(responses or {})
+    # What the view says itself is more exact than what a decorator says of all views.
+    manual["responses"] = {**(responses or {}), **manual.get("responses", {})}
     manual.update(operation)
     view._apidoc = doc  # type: ignore[attr-defined]  # noqa: SLF001 - where flask-smorest keeps it

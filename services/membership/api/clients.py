@@ -45,6 +45,21 @@ TOKEN_FORM = {
     },
 }
 
+#: RFC 6749 has errors of its own; clients' libraries know these and not problem+json.
+TOKEN_ERROR = {
+    "description": "An error of RFC 6749, 5.2",
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "required": ["error"],
+                "properties": {"error": {"type": "string"}, "error_description": {"type": "string"}},
+            }
+        },
+        "application/problem+json": {"schema": {"type": "object"}},
+    },
+}
+
 
 class _Refused(Exception):
     """An error of RFC 6749, 5.2."""
@@ -90,6 +105,7 @@ class Token(MethodView):
     @oauth.doc(
         description="Client authentication by HTTP Basic or in the body. Errors as in RFC 6749, 5.2.",
         requestBody={"required": True, "content": {"application/x-www-form-urlencoded": {"schema": TOKEN_FORM}}},
+        responses={"400": TOKEN_ERROR, "401": TOKEN_ERROR},
     )
     @oauth.response(200, TokenView)
     def post(self) -> Response | dict[str, Any]:
