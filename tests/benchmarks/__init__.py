@@ -1,0 +1,1 @@
+"""Measurements. They are run by hand through `make`, never by pytest."""
