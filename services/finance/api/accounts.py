@@ -33,6 +33,7 @@ class Accounts(MethodView):
     @blueprint.arguments(AccountsQuery, location="query")
     @blueprint.response(200, page_schema(AccountView))
     def get(self, query: dict[str, Any]) -> dict[str, Any]:
+        """Every account with its balance, in the order of the codes."""
         limit = query["limit"]
         with reading() as look:
             rows = account_queries.list_accounts(
@@ -46,6 +47,7 @@ class Account(MethodView):
     @access(signed_in=True)
     @blueprint.response(200, AccountView)
     def get(self, account_id: str) -> dict[str, Any]:
+        """One account; a member sees its own."""
         with reading() as look:
             return _readable_account(look, account_id)
 
@@ -56,6 +58,7 @@ class Statement(MethodView):
     @blueprint.arguments(CursorQuery, location="query")
     @blueprint.response(200, page_schema(StatementLineView))
     def get(self, query: dict[str, Any], account_id: str) -> dict[str, Any]:
+        """What was posted to the account, oldest first, with the balance after each line."""
         limit = query["limit"]
         with reading() as look:
             account = _readable_account(look, account_id)
@@ -70,6 +73,7 @@ class MemberAccount(MethodView):
     @access(signed_in=True)
     @members.response(200, AccountView)
     def get(self, member_id: str) -> dict[str, Any]:
+        """The member's account: what it owes the alliance, or is owed by it."""
         _ensure_may_read(member_id)
         with reading() as look:
             return account_queries.get_member_account(look, member_id)
@@ -80,6 +84,7 @@ class TrialBalance(MethodView):
     @access(roles=STAFF)
     @trial_balance.response(200, TrialBalanceView)
     def get(self) -> dict[str, Any]:
+        """Debits and credits of every account; the two totals are equal."""
         with reading() as look:
             return account_queries.trial_balance(look)
 

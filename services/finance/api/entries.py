@@ -24,6 +24,7 @@ class Entries(MethodView):
     @blueprint.arguments(EntriesQuery, location="query")
     @blueprint.response(200, page_schema(EntryView))
     def get(self, query: dict[str, Any]) -> dict[str, Any]:
+        """Entries with their postings, newest first."""
         limit = query["limit"]
         with reading() as look:
             rows = entry_queries.list_entries(
@@ -36,6 +37,7 @@ class Entries(MethodView):
     @blueprint.arguments(EntryRequest)
     @blueprint.response(201, EntryView)
     def post(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Post a balanced entry. It stands for good; a mistake is countered by another entry."""
         work = current_work()
         entry_id = post_entry(work, posted_by=caller().subject or "", **body)
         return entry_queries.get_entry(work, entry_id)
@@ -46,5 +48,6 @@ class Entry(MethodView):
     @access(roles={"treasurer", "secretariat"})
     @blueprint.response(200, EntryView)
     def get(self, entry_id: str) -> dict[str, Any]:
+        """One entry."""
         with reading() as look:
             return entry_queries.get_entry(look, entry_id)

@@ -17,6 +17,8 @@ ATTEMPTS_MAX = len(DELAYS_SECONDS) + 1
 JITTER = 0.2
 #: "Gone" (Standard Webhooks): the receiver asks never to be called again.
 GONE = 410
+#: Error of a message that could not even be put together; operators find the reason in the log.
+NOT_SENDABLE = "not_sendable"
 
 
 class State(StrEnum):

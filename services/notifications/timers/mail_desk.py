@@ -10,7 +10,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from services.notifications.commands.deliveries import Claimed, claim_due, record_attempt, release
-from services.notifications.domain.deliveries import Attempt
+from services.notifications.domain.deliveries import NOT_SENDABLE, Attempt
 from services.notifications.domain.messages import Sender, compose_email
 from services.notifications.domain.subscriptions import Channel
 from shared.outbound.smtp import Mailer, MailFailed
@@ -112,6 +112,10 @@ class MailDesk:
             log.warning(
                 "mail_desk.not_taken", delivery_id=claimed.delivery_id, error=failed.error, status=failed.status
             )
+        except Exception as error:
+            # Given up at once: left to its lease, it would come back first every time and hold up the mails behind it.
+            attempt = Attempt(False, _since(assembly, started), error=NOT_SENDABLE, permanent=True)
+            log.exception("mail_desk.not_sendable", delivery_id=claimed.delivery_id, error=repr(error))
         assembly.failpoints.reach("delivery.after_send", [event.type])
         # Only a failure can have news for others: the relay, when the delivery was given up.
         cause = Cause(event.correlation_id, event.event_id)

@@ -10,7 +10,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 from services.notifications.commands.deliveries import Claimed, claim_due, record_attempt
-from services.notifications.domain.deliveries import webhook_attempt
+from services.notifications.domain.deliveries import NOT_SENDABLE, Attempt, webhook_attempt
 from services.notifications.domain.messages import compose_webhook
 from services.notifications.domain.subscriptions import Channel
 from shared.outbound.webhook import TOTAL_SECONDS, WebhookPoster
@@ -81,10 +81,15 @@ class WebhookDesk:
         event = claimed.event
         assert claimed.secret is not None, "a webhook has its secret from the start"
         assembly.failpoints.reach("delivery.before_send", [event.type])
-        answer = self._poster.post(
-            claimed.target, claimed.secret, event.event_id, assembly.clock.now(), compose_webhook(event)
-        )
-        attempt = webhook_attempt(answer.status, answer.error, answer.milliseconds, answer.retry_after_seconds)
+        try:
+            answer = self._poster.post(
+                claimed.target, claimed.secret, event.event_id, assembly.clock.now(), compose_webhook(event)
+            )
+            attempt = webhook_attempt(answer.status, answer.error, answer.milliseconds, answer.retry_after_seconds)
+        except Exception as error:
+            # Given up at once: left to its lease, it would take a place again and again that others wait for.
+            attempt = Attempt(False, 0, error=NOT_SENDABLE, permanent=True)
+            log.exception("webhook_desk.not_sendable", delivery_id=claimed.delivery_id, error=repr(error))
         if not attempt.taken:
             log.warning(
                 "webhook_desk.not_taken", delivery_id=claimed.delivery_id, error=attempt.error, status=attempt.status

@@ -36,11 +36,12 @@ def run(make_assembly: MakeAssembly) -> Run:
 
     def make(mail: MailSink | None = None, clock: Clock | None = None, **settings: Any) -> Notifications:
         if mail is not None:
-            settings |= {
+            settings = {
                 "smtp_host": HOST,
                 "smtp_port": mail.port,
                 "smtp_starttls": False,
                 "mail_from": "lianmeng@zhuzhou.cn",
+                **settings,
             }
         named = {} if clock is None else {"clock": clock}
         return Notifications(make_assembly("notifications", **named, **settings))

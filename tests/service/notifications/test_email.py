@@ -178,3 +178,15 @@ def test_names_full_of_line_ends_and_other_alphabets_arrive_as_text(house: Notif
     assert mail.recipients == (OFFICE,)
     assert mail.message["Bcc"] is None
     assert "𠮷田 Bcc: x@elsewhere.cn <b>hi</b>" in mail.subject
+
+
+def test_a_mail_that_cannot_be_put_together_is_given_up_and_holds_up_nobody(run: Run, mail_sink: MailSink) -> None:
+    # given a sender's address that no mail can carry
+    house = run(mail_sink, mail_from="lianmeng@@zhuzhou.cn")
+    house.subscribe("email", OFFICE)
+    house.hear()
+
+    (delivery,) = house.settled("abandoned")
+
+    assert house.rows(tables.attempts)[0]["error"] == "not_sendable"
+    assert [each["subject"] for each in house.published()] == [delivery["delivery_id"]]
