@@ -20,10 +20,11 @@ from shared.runtime.logging import get_logger
 
 #: Mails taken at a time.
 BATCH = 20
-#: How long a taken mail is ours, in seconds.
-LEASE_SECONDS = 300.0
+#: How long a taken mail is ours, in seconds: as long as a mail waits whose sender was killed. A mail server that needs
+#: longer for one mail makes a second copy possible, with the same Message-ID.
+LEASE_SECONDS = 30.0
 #: After so long no further mail of a batch is begun, in seconds; what is left of the lease is for the one under way.
-BATCH_SECONDS_MAX = 120.0
+BATCH_SECONDS_MAX = 10.0
 #: When mails are looked at again that were taken but could not be tried, in seconds.
 PAUSE_SECONDS = 5.0
 

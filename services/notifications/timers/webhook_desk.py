@@ -21,7 +21,7 @@ from shared.runtime.logging import get_logger
 THREADS = 8
 PER_SUBSCRIPTION = 2
 #: How long a taken webhook is ours, in seconds: the longest exchange, its name's resolution, and room to write it down.
-LEASE_SECONDS = TOTAL_SECONDS * 4
+LEASE_SECONDS = TOTAL_SECONDS * 2
 
 log = get_logger(__name__)
 
