@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from aiosmtpd.smtp import AuthResult, LoginPassword
 from shared.outbound.smtp import Mailer, MailFailed, MailServer
 from tests.servers.ports import HOST, free_port
 from tests.sinks import MailSink
+from tests.unit.outbound.certificates import certificate_for
 from tests.unit.outbound.listener import Listener
 
 SENDER, RECIPIENT = "lianmeng@zhuzhou.cn", "office@hetang.cn"
@@ -196,6 +198,21 @@ def test_a_server_without_starttls_gets_neither_password_nor_mail_when_starttls_
 
     assert (failed.error, failed.before_sending) == ("starttls_missing", True)
     assert sink.mails() == []
+
+
+def test_a_server_whose_certificate_nobody_vouches_for_gets_neither_password_nor_mail(tmp_path: Path) -> None:
+    context, _ = certificate_for("mail.zhuzhou.cn", tmp_path)
+    port = free_port()
+    counting = Counting()
+    encrypted = Controller(counting, hostname=HOST, port=port, tls_context=context)
+    encrypted.start()
+    try:
+        mailer = Mailer(server(port, starttls=True, user="u", password="p"))
+        failed = failure(lambda: mailer.send(SENDER, RECIPIENT, MESSAGE))
+    finally:
+        encrypted.stop()
+
+    assert (failed.error, failed.before_sending, counting.count) == ("tls_failed", True, 0)
 
 
 @pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS:UserWarning")
