@@ -36,6 +36,8 @@ class Wakeups:
         self._stopping = threading.Event()
         self._ringer: threading.Thread | None = None
         self._hearer: threading.Thread | None = None
+        #: The session that our own NOTIFYs come from: whoever listens here was told already, without a detour.
+        self._ringing_session: int | None = None
 
     def ring(self) -> None:
         """Tell every listener, here and in other processes. Returns at once and never fails."""
@@ -87,6 +89,7 @@ class Wakeups:
                 break
             try:
                 connection = connection or self._connect()
+                self._ringing_session = connection.info.backend_pid
                 connection.execute(f"NOTIFY {CHANNEL}")
             except psycopg.Error as error:
                 log.warning("wakeups.notify_failed", error=str(error).strip())
@@ -103,8 +106,9 @@ class Wakeups:
                     connection = self._connect()
                     connection.execute(f"LISTEN {CHANNEL}")
                     self._ring_here()  # whatever was rung while nobody listened
-                for _ in connection.notifies(timeout=STOP_CHECK_SECONDS):
-                    self._ring_here()
+                for heard in connection.notifies(timeout=STOP_CHECK_SECONDS):
+                    if heard.pid != self._ringing_session:
+                        self._ring_here()
                     if self._stopping.is_set():
                         break
             except psycopg.Error as error:

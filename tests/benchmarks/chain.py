@@ -46,6 +46,7 @@ PREPARED_AT_ONCE = 4
 class Deciding:
     """The last vote of one chain and the instants around it, on one monotonic clock."""
 
+    application_id: str
     unit_name: str
     url: str
     headers: dict[str, str]
@@ -71,9 +72,9 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _run(options: argparse.Namespace, stack: ExitStack) -> int:
-    postgresql = obtain_postgresql(durable=True)
+    postgresql = obtain_postgresql(durable=True, direct=True)
     stack.callback(postgresql.stop)
-    broker = obtain_broker()
+    broker = obtain_broker(direct=True)
     stack.callback(broker.dispose)
     directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lianmeng-bench-")))
     founding = directory / "founding.yaml"
@@ -97,7 +98,9 @@ def _run(options: argparse.Namespace, stack: ExitStack) -> int:
     votes = _prepare(alliance, total)
     print(f"sending {total} deciding votes, {options.rate:g} per second", flush=True)
     _send(http, mail, votes, options.rate)
-    return _report(votes[options.warm_up :], options, deployment.how)
+    measured = votes[options.warm_up :]
+    _print_stages(deployment, measured)
+    return _report(measured, options, deployment.how)
 
 
 def _prepare(alliance: Alliance, count: int) -> list[Deciding]:
@@ -112,7 +115,8 @@ def _prepare(alliance: Alliance, count: int) -> list[Deciding]:
         for unit in units[:-1]:
             alliance.vote(ballot["ballot_id"], unit, "yes")
         url = f"{alliance.deployment.urls['meetings']}/api/meetings/v1/ballots/{ballot['ballot_id']}/votes"
-        return Deciding(str(application.form["unit_name"]), url, {"Idempotency-Key": application.application_id})
+        name, key = str(application.form["unit_name"]), {"Idempotency-Key": application.application_id}
+        return Deciding(application.application_id, name, url, key)
 
     with ThreadPoolExecutor(PREPARED_AT_ONCE) as pool:
         votes = list(pool.map(prepare, range(count)))
@@ -147,6 +151,27 @@ def _send(http: httpx.Client, mail: MailSink, votes: Sequence[Deciding], rate: f
         for future in sent:
             future.result()
     wait_until(lambda: not waiting, "a mail for each chain", seconds=60)
+
+
+def _print_stages(deployment: Distributed, votes: Sequence[Deciding]) -> None:
+    """Where the time goes, from the instants that the services store; medians."""
+    wall = time.time() - time.monotonic()
+    of_ballots = """SELECT envelope::json->'data'->'matter'->>'application_id', recorded_at, sent_at FROM outbox
+        WHERE type = 'meetings.ballot.closed' AND envelope::json->'data'->>'body' = 'general_meeting'"""
+    of_members = """SELECT envelope::json->'data'->>'application_id', recorded_at, sent_at, event_id FROM outbox
+        WHERE type = 'membership.member.admitted'"""
+    closed = {row[0]: row[1:] for row in deployment.query("meetings", of_ballots)}
+    admitted = {row[0]: row[1:] for row in deployment.query("membership", of_members)}
+    archived = dict(deployment.query("notifications", "SELECT event_id, received_at FROM archive"))
+    chains = []
+    for each in votes:
+        ballot, member = closed[each.application_id], admitted[each.application_id]
+        stored = [*ballot, member[0], member[1], archived[member[2]]]
+        chains.append([each.sent_at + wall, *(instant.timestamp() for instant in stored), each.mailed_at + wall])
+    print("\nstages, median ms: the unit of work begins, the broker has confirmed")
+    names = ("vote's unit", "closed: confirmed", "admission's unit", "admitted: confirmed", "archive's unit", "mail")
+    for index, name in enumerate(names):
+        print(f"  {name:24} {quantile([(chain[index + 1] - chain[index]) * 1000 for chain in chains], 0.5):7.1f}")
 
 
 def _report(votes: Sequence[Deciding], options: argparse.Namespace, how: str) -> int:

@@ -31,15 +31,20 @@ class ServerMissing(Exception):
     """No way of having the server works here; the message says what was tried."""
 
 
-def obtain_postgresql(*, durable: bool = False) -> PostgreSQL:
-    """A PostgreSQL server of our own; `durable` switches fsync on, for measurements and crash tests."""
+def obtain_postgresql(*, durable: bool = False, direct: bool = False) -> PostgreSQL:
+    """A PostgreSQL server of our own; `durable` switches fsync on, for measurements and crash tests.
+
+    `direct`: past any port proxy, for measurements.
+    """
     settings = DURABLE if durable else FAST
-    return _obtain("PostgreSQL", lambda: containers.postgresql(settings), lambda: local.postgresql(settings))
+    return _obtain(
+        "PostgreSQL", lambda: containers.postgresql(settings, direct=direct), lambda: local.postgresql(settings)
+    )
 
 
-def obtain_broker() -> Broker:
-    """A RabbitMQ broker of our own."""
-    return _obtain("RabbitMQ", containers.broker, local.broker)
+def obtain_broker(*, direct: bool = False) -> Broker:
+    """A RabbitMQ broker of our own; `direct` as for PostgreSQL."""
+    return _obtain("RabbitMQ", lambda: containers.broker(direct=direct), local.broker)
 
 
 def _obtain(name: str, from_container: Callable[[], T], from_program: Callable[[], T]) -> T:
