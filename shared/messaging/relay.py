@@ -53,7 +53,9 @@ class Relay:
         if confirmed:
             with self._units.begin(quiet=True) as work:
                 mark_sent(work, confirmed)
-        for row, reason in refused:
-            self._refused_subjects.add(row.subject)
-            log.error("relay.refused", event_id=row.event_id, type=row.type, subject=row.subject, reason=reason)
+        if refused:
+            self._refused_subjects.update(row.subject for row, _ in refused)
+            # One line a batch: with a queue gone there may be thousands, and each is tried again every few seconds.
+            row, reason = refused[0]
+            log.error("relay.refused", events=len(refused), first=row.event_id, type=row.type, reason=reason)
         return len(confirmed), len(refused)

@@ -21,4 +21,4 @@ def test_each_event_is_described(event_type: str) -> None:
 
 
 def test_a_timer_closes_what_is_due() -> None:
-    assert [timer.name for timer in SERVICE.timers] == ["close_due_ballots"]
+    assert "close_due_ballots" in [timer.name for timer in SERVICE.timers]
