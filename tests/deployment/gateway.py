@@ -10,9 +10,9 @@ from tests.deployment.addresses import SERVICES, Sinks
 class Gateway:
     """Knows an address, and nothing of what is behind it."""
 
-    def __init__(self, base_url: str) -> None:
+    def __init__(self, base_url: str, sinks: Sinks) -> None:
         self.how = f"gateway {base_url}"
-        self.sinks = Sinks()
+        self.sinks = sinks
         self._base_url = base_url.rstrip("/")
 
     @property

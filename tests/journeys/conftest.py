@@ -11,10 +11,14 @@ from collections.abc import Generator, Iterator
 import httpx
 import pytest
 
-from tests.deployment import Deployment, Distributed, Gateway
+from tests.deployment import Deployment, Distributed, Gateway, Sinks
 from tests.journeys.alliance import Alliance
+from tests.sinks import MailSink, WebhookSink
 
 GATEWAY_URL = os.environ.get("LIANMENG_JOURNEY_BASE_URL", "")
+#: `name:port` under which that alliance reaches this process; its SMTP settings must name the same.
+SINKS = os.environ.get("LIANMENG_JOURNEY_SINKS", "")
+EVERY_INTERFACE = "0.0.0.0"
 WAYS = (
     [pytest.param("gateway")]
     if GATEWAY_URL
@@ -25,10 +29,20 @@ WAYS = (
 @pytest.fixture(scope="session", params=WAYS)
 def deployment(request: pytest.FixtureRequest) -> Deployment:
     """A running alliance, in each way in turn."""
-    if request.param == "gateway":
-        return Gateway(GATEWAY_URL)
     found: Deployment = request.getfixturevalue(f"{request.param}_deployment")
     return found
+
+
+@pytest.fixture(scope="session")
+def gateway_deployment() -> Iterator[Gateway]:
+    """Somebody else's alliance. It can deliver to us only where it was told how to reach us."""
+    reached_as, _, mail_port = SINKS.partition(":")
+    if not reached_as:
+        yield Gateway(GATEWAY_URL, Sinks())
+        return
+    # On every interface: what runs in containers comes in over the engine's bridge.
+    with MailSink(EVERY_INTERFACE, int(mail_port)) as mail, WebhookSink(EVERY_INTERFACE, reached_as) as webhooks:
+        yield Gateway(GATEWAY_URL, Sinks(mail, webhooks))
 
 
 @pytest.fixture(scope="session")

@@ -41,13 +41,13 @@ class Mail:
 class MailSink:
     """The server. `refuse_with` makes it answer every message with an SMTP error, e.g. `451 try later`."""
 
-    def __init__(self) -> None:
-        self.port = free_port()
+    def __init__(self, host: str = HOST, port: int | None = None) -> None:
+        self.port = port or free_port()
         self.refuse_with: str | None = None
         self.on_mail: Callable[[Mail], None] | None = None
         self._mails: list[Mail] = []
         self._lock = threading.Lock()
-        self._controller = Controller(self, hostname=HOST, port=self.port, enable_SMTPUTF8=True)
+        self._controller = Controller(self, hostname=host, port=self.port, enable_SMTPUTF8=True)
 
     def __enter__(self) -> Self:
         self._controller.start()

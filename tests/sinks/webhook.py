@@ -34,7 +34,8 @@ class Hook:
 class WebhookSink:
     """The receiver. `answers` are used up first, one status per request; then every request is answered 204."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = HOST, reached_as: str = HOST) -> None:
+        self._reached_as = reached_as
         self.answers: list[int] = []
         self._hooks: list[Hook] = []
         self._lock = threading.Lock()
@@ -61,7 +62,7 @@ class WebhookSink:
             def log_message(self, *_: object) -> None:
                 """Quiet."""
 
-        self._server = ThreadingHTTPServer((HOST, 0), Handler)
+        self._server = ThreadingHTTPServer((host, 0), Handler)
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
 
@@ -76,7 +77,7 @@ class WebhookSink:
 
     def url(self, path: str = "/hook") -> str:
         """Address under which a test receives; a path of its own keeps tests apart."""
-        return f"http://{HOST}:{self._server.server_address[1]}{path}"
+        return f"http://{self._reached_as}:{self._server.server_address[1]}{path}"
 
     def take(self, hook: Hook) -> int:
         """Keep a request; the status to answer with."""
