@@ -85,6 +85,8 @@ class UnitOfWork(Reading):
         self.ids = ids
         self.cause = cause
         self._recorder = recorder
+        #: Whether this unit has recorded an event: then the relay has work.
+        self.has_recorded = False
         self._callbacks: list[Callable[[], None]] = []
 
     def record(
@@ -101,6 +103,7 @@ class UnitOfWork(Reading):
         `correlation_id` defaults to the cause's; commands on a stored application or ballot pass the one stored
         with it, so that a story told over days keeps one thread.
         """
+        self.has_recorded = True
         return self._recorder(
             self,
             event_type,
@@ -159,7 +162,7 @@ class Units:
                 connection.invalidate()
                 raise
         if not quiet:
-            self._wakeups.ring()
+            self._wakeups.ring(events=work.has_recorded)
         work.run_callbacks()
 
     @contextmanager

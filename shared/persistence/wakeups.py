@@ -31,6 +31,7 @@ class Wakeups:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._listeners: set[threading.Event] = set()
+        self._event_listeners: set[threading.Event] = set()
         self._lock = threading.Lock()
         self._ring_wanted = threading.Event()
         self._stopping = threading.Event()
@@ -39,20 +40,26 @@ class Wakeups:
         #: The session that our own NOTIFYs come from: whoever listens here was told already, without a detour.
         self._ringing_session: int | None = None
 
-    def ring(self) -> None:
-        """Tell every listener, here and in other processes. Returns at once and never fails."""
-        self._ring_here()
+    def ring(self, *, events: bool = True) -> None:
+        """Tell the listeners, here and in other processes. Returns at once and never fails.
+
+        `events=False`: what was committed recorded no event, so whoever waits for events here may sleep on.
+        """
+        self._ring_here(events=events)
         if self._database.is_postgresql:
             self._ring_wanted.set()
             if self._ringer is None:
                 self._start_ringer()
 
-    def listener(self) -> threading.Event:
-        """An event that is set by every ring from now on. The owner clears it before it looks for work."""
-        event = threading.Event()
+    def listener(self, *, of_events: bool = False) -> threading.Event:
+        """A bell that is set by every ring from now on. The owner clears it before it looks for work.
+
+        `of_events`: only by rings that tell of recorded events, and by those of other processes, which do not say.
+        """
+        bell = threading.Event()
         with self._lock:
-            self._listeners.add(event)
-        return event
+            (self._event_listeners if of_events else self._listeners).add(bell)
+        return bell
 
     def hear_other_processes(self) -> None:
         """Start listening for the rings of other processes; workers do, web processes need not."""
@@ -69,10 +76,10 @@ class Wakeups:
             if thread is not None:
                 thread.join(timeout=CONNECT_SECONDS)
 
-    def _ring_here(self) -> None:
+    def _ring_here(self, *, events: bool = True) -> None:
         with self._lock:
-            for event in self._listeners:
-                event.set()
+            for bell in self._listeners | (self._event_listeners if events else set()):
+                bell.set()
 
     def _start_ringer(self) -> None:
         with self._lock:

@@ -83,7 +83,8 @@ class Worker:
                 raise BrokerUnavailable(f"{refused} events were not taken")
             return confirmed > 0
 
-        return self._repeat("relay", publish, self._assembly.settings.poll_seconds, wakes_on_commit=True)
+        bell = self._assembly.wakeups.listener(of_events=True)
+        return self._repeat("relay", publish, self._assembly.settings.poll_seconds, bell)
 
     def _retry_deferred(self) -> bool:
         return self.consumer.retry_due() > 0
@@ -92,19 +93,21 @@ class Worker:
         def run() -> bool:
             return timer.run(self._assembly)
 
-        return self._repeat(timer.name, run, timer.every_seconds, wakes_on_commit=timer.wakes_on_commit)
+        bell = self._assembly.wakeups.listener() if timer.wakes_on_commit else None
+        return self._repeat(timer.name, run, timer.every_seconds, bell)
 
     def _repeat(
-        self, name: str, step: Callable[[], bool], every_seconds: float, *, wakes_on_commit: bool = False
+        self, name: str, step: Callable[[], bool], every_seconds: float, bell: threading.Event | None = None
     ) -> Callable[[], None]:
-        """A loop: `step` until it finds nothing, then wait for a commit or the next turn."""
-        # Made here, not in the thread: a commit between start and the first look must not be missed.
-        bell = self._assembly.wakeups.listener() if wakes_on_commit else self._stopping
+        """A loop: `step` until it finds nothing, then wait for the bell or the next turn.
+
+        The bell exists before the thread does: a commit between start and the first look must not be missed.
+        """
 
         def loop() -> None:
             failures = 0
             while not self._stopping.is_set():
-                if wakes_on_commit:
+                if bell is not None:
                     bell.clear()
                 try:
                     while step() and not self._stopping.is_set():
@@ -119,6 +122,6 @@ class Worker:
                     )
                     self._stopping.wait(wait)
                     continue
-                bell.wait(every_seconds)
+                (bell or self._stopping).wait(every_seconds)
 
         return loop
