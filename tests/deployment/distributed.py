@@ -54,6 +54,7 @@ class Distributed:
         self._databases = {service: f"{service}_{room.name.replace('-', '_')}" for service in SERVICES}
         self._webs: dict[str, Process] = {}
         self._workers: dict[str, Process] = {}
+        self._commands: list[subprocess.Popen[str]] = []
 
     @property
     def urls(self) -> Mapping[str, str]:
@@ -149,6 +150,9 @@ class Distributed:
         _output_of(founding, "found")
 
     def _end(self) -> None:
+        for command in self._commands:
+            command.kill()  # those that ended do not mind
+            command.communicate()
         processes = [*self._workers.values(), *self._webs.values()]
         for process in processes:
             process.terminate()
@@ -176,7 +180,7 @@ class Distributed:
         }
 
     def _start_command(self, service: str, command: str, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+        started = subprocess.Popen(
             [sys.executable, "-m", "shared.runtime", service, command, *arguments],
             cwd=ROOT,
             env=self._environment(service),
@@ -184,6 +188,8 @@ class Distributed:
             stderr=subprocess.STDOUT,
             text=True,
         )
+        self._commands.append(started)
+        return started
 
 
 def _output_of(process: subprocess.Popen[str], what: str) -> str:
