@@ -39,13 +39,21 @@ def run_found(assembly: Assembly, arguments: Sequence[str]) -> int:
     console = _Console(assembly, options.language)
     if options.demo_password and assembly.settings.profile == "production":
         return console.refuse("founding.demo_password_in_production")
+    if options.demo_password and options.invitations is not None:
+        return console.refuse("founding.password_or_invitations")
     try:
-        rules = _rules_in_force(assembly, options.charter)
+        told = read_charter_rules(options.charter.read_bytes()) if options.charter else FoundingRules()
+    except CharterUnreadable as unreadable:
+        return console.refuse_charter(options.charter, unreadable)
+    except OSError:
+        return console.refuse("founding.charter_unreadable", file=str(options.charter))
+    try:
+        rules = _rules_in_force(assembly, told)
         file = read_founding(options.file.read_bytes(), rules)
     except FoundingRefused as refused:
         return console.refuse_file(options.file, refused.faults)
-    except (OSError, CharterUnreadable) as error:
-        return console.refuse("founding.file_unreadable", reason=str(error))
+    except OSError:
+        return console.refuse("founding.file_unreadable", file=str(options.file))
     console.warn(file.warnings)
     if not rules.kinds:
         console.say("founding.catalogue_unchecked")
@@ -74,9 +82,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _rules_in_force(assembly: Assembly, charter: Path | None) -> FoundingRules:
-    """The charter file that was named, and the charter that membership has received where it has."""
-    told = read_charter_rules(charter.read_bytes()) if charter else FoundingRules()
+def _rules_in_force(assembly: Assembly, told: FoundingRules) -> FoundingRules:
+    """What the named charter file told, and the charter that membership has received where it has."""
     with assembly.reading() as reading:
         return find_adopted_rules(reading, told)
 
@@ -142,6 +149,13 @@ class _Console:
         for each in faults:
             sys.stderr.write(self._line(each) + "\n")
         return self.refuse("founding.file_refused", file=str(file), faults=len(faults))
+
+    def refuse_charter(self, file: Path, unreadable: CharterUnreadable) -> int:
+        if unreadable.line is not None:
+            return self.refuse("founding.charter_syntax", file=str(file), line=unreadable.line)
+        if unreadable.missing:
+            return self.refuse("founding.charter_incomplete", file=str(file), missing=unreadable.missing)
+        return self.refuse("founding.charter_unreadable", file=str(file))
 
     def warn(self, warnings: Iterable[LinedFault]) -> None:
         for each in warnings:

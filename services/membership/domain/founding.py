@@ -6,6 +6,7 @@ that fault already, so the rules pass over it and every other fault is still fou
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -151,6 +152,11 @@ def _duplicate_faults(founding: Founding) -> Iterator[Fault]:
     }
     names = {at: person.username for at, person in people.items()}
     yield from _repeated("founding.duplicate_username", names)
+    # An admitted unit's representative signs in with the member number; a name that took it would block the admission.
+    number = re.compile(re.escape(founding.number_prefix.casefold()) + r"-\d+")
+    for at, username in names.items():
+        if founding.number_prefix and number.fullmatch(username.casefold()):
+            yield Fault("founding.username_like_number", at, {"value": username})
 
 
 def _repeated(code: str, values: Mapping[str, str]) -> Iterator[Fault]:

@@ -80,11 +80,20 @@ def read_founding(data: bytes, rules: FoundingRules) -> FoundingFile:
         raise FoundingRefused(error.faults) from error
     sheet = _Sheet(faults)
     founding = _read_file(sheet.root(node))
+    unread = {each.fault.field for each in faults if each.fault.code != "founding.no_end_mark"}
     for fault in faults_of_founding(founding, rules):
-        sheet.fault(fault.field, fault.code, **fault.params)
+        if not _only_follows(fault, unread):
+            sheet.fault(fault.field, fault.code, **fault.params)
     if sheet.faults:
         raise FoundingRefused(sheet.faults)
     return FoundingFile(founding, tuple(_credit_code_warnings(founding, sheet)))
+
+
+def _only_follows(fault: Fault, unread: set[str]) -> bool:
+    """Whether a rule is broken only because a section could not be read, which is told already."""
+    if fault.code == "founding.seats":
+        return not unread.isdisjoint({"", "committee", fault.field})
+    return fault.code == "founding.unknown_unit" and "units" in unread
 
 
 @dataclass
@@ -205,15 +214,17 @@ class _Part:
             return _Part(self.sheet, self._at(key), {}, known=False)
         return _Part.of(self.sheet, self._at(key), node, allowed)
 
-    def parts(self, key: str, allowed: Iterable[str]) -> list[_Part]:
+    def parts(self, key: str, allowed: Iterable[str], *, at_least_one: bool = False) -> list[_Part]:
         """A list of mappings; the path counts them from 1."""
-        items = enumerate(self._items(key), start=1)
+        items = enumerate(self._items(key, at_least_one=at_least_one), start=1)
         return [_Part.of(self.sheet, f"{self._at(key)}[{place}]", node, allowed) for place, node in items]
 
-    def _items(self, key: str) -> tuple[Node, ...]:
+    def _items(self, key: str, *, at_least_one: bool = False) -> tuple[Node, ...]:
         node = self._node(key)
         if node is None:
             return ()
+        if at_least_one and isinstance(node, Listing) and not node.items:
+            self._fault(key, "founding.missing")
         if not isinstance(node, Listing):
             self._fault(key, "founding.not_a_list")
             return ()
@@ -260,7 +271,9 @@ def _read_file(root: _Part) -> Founding:
         units=tuple(
             _read_unit(part)
             for part in root.parts(
-                "units", ("number", "name", "kind", "county", "credit_code", "representative", *_CONTACT)
+                "units",
+                ("number", "name", "kind", "county", "credit_code", "representative", *_CONTACT),
+                at_least_one=True,
             )
         ),
     )

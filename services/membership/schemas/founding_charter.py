@@ -5,15 +5,24 @@ Only these sections are looked at. Whether the charter itself is sound is for me
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from services.membership.domain.founding import FoundingRules
 
+#: Where the TOML reader stopped; it tells so in words only.
+_STOPPED_AT = re.compile(r"at line ([0-9]+)")
+
 
 class CharterUnreadable(Exception):
-    """The file is no charter: no TOML, or a section that a founding needs is missing. The text says which."""
+    """The file is no charter: no TOML (`line`, where known), or without a key that a founding needs (`missing`)."""
+
+    def __init__(self, reason: str, *, line: int | None = None, missing: str = "") -> None:
+        super().__init__(reason)
+        self.line = line
+        self.missing = missing
 
 
 def read_charter_rules(data: bytes) -> FoundingRules:
@@ -21,7 +30,10 @@ def read_charter_rules(data: bytes) -> FoundingRules:
     try:
         return _rules_of(tomllib.loads(data.decode("utf-8-sig")))
     except KeyError as error:
-        raise CharterUnreadable(f"no {error.args[0]!r}") from error
+        raise CharterUnreadable(f"no {error.args[0]!r}", missing=str(error.args[0])) from error
+    except tomllib.TOMLDecodeError as error:
+        stopped = _STOPPED_AT.search(str(error))
+        raise CharterUnreadable(str(error), line=int(stopped.group(1)) if stopped else None) from error
     except (TypeError, AttributeError, ValueError) as error:
         raise CharterUnreadable(str(error)) from error
 

@@ -50,6 +50,12 @@ _SYNTAX_HINTS = (
     ("found unexpected document separator", "founding.syntax_quote", True),
     ("expected ',' or", "founding.syntax_quote", True),
 )
+#: Slips of a Chinese keyboard. The parser takes such a line for text and stumbles over a later one, so the lines are
+#: looked for once it has failed; not before, because content in quotes may look like this.
+_SLIPS = (
+    (re.compile(r"^[\s\u00a0\u3000]*(?:-\s+)?[a-z_]+\s*(?:\uff1a|:(?=\S))"), "founding.syntax_colon_form"),
+    (re.compile(r"^ *[\u00a0\u3000]"), "founding.syntax_indent_blank"),
+)
 
 
 @dataclass(frozen=True)
@@ -150,11 +156,16 @@ def _events(text: str) -> list[Event]:
             if depth > DEPTH_MAX:
                 raise NotReadable([_fault(_line(event), "founding.too_deep", depth_max=DEPTH_MAX)])
     except yaml.MarkedYAMLError as error:
-        raise NotReadable([_syntax_fault(error)]) from error
+        raise NotReadable(_typing_slips(text) or [_syntax_fault(error)]) from error
     except RecursionError as error:
         # The parser is iterative today; should a version of it recurse, deep input still ends in a plain refusal.
         raise NotReadable([_fault(1, "founding.too_deep", depth_max=DEPTH_MAX)]) from error
     return events
+
+
+def _typing_slips(text: str) -> list[LinedFault]:
+    lines = enumerate(text.split("\n"), start=1)
+    return [_fault(number, code) for number, line in lines for slip, code in _SLIPS if slip.match(line)]
 
 
 def _syntax_fault(error: yaml.MarkedYAMLError) -> LinedFault:

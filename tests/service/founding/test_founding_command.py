@@ -256,6 +256,39 @@ def test_a_charter_file_that_is_none_refuses_the_founding(
     assert nothing_is_stored(membership)
 
 
+@pytest.mark.parametrize(
+    ("charter", "told"),
+    [
+        ("[alliance]\nname =\n", "第 2 行写法有误"),
+        ("[alliance]\n", "缺少“member_kinds”"),
+        ("alliance = 1\nmember_kinds = 1\nseats = 1\n", "不是章程文件"),
+        (None, "无法读取"),
+    ],
+)
+def test_what_is_wrong_with_a_charter_file_is_told_in_the_callers_language(
+    found: Found, tmp_path: Path, capsys: pytest.CaptureFixture[str], charter: str | None, told: str
+) -> None:
+    file = tmp_path / "charter.toml"
+    if charter is not None:
+        file.write_text(charter)
+
+    assert found(founding_yaml(9), "--charter", str(file), *DEMO, language="zh-CN") == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"章程文件 {file} ")
+    assert told in said
+
+
+def test_a_demo_password_and_a_file_for_codes_exclude_each_other(
+    membership: Assembly, found: Found, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    invitations = tmp_path / "invitations.csv"
+
+    assert found(founding_yaml(9), *CHARTER, *DEMO, "--invitations", str(invitations)) == 1
+    assert "either --demo-password or --invitations" in capsys.readouterr().err
+    assert not invitations.exists()
+    assert nothing_is_stored(membership)
+
+
 def test_a_file_that_does_not_exist_is_refused(membership: Assembly, capsys: pytest.CaptureFixture[str]) -> None:
     assert membership.service.console_commands["found"](membership, ["/no/such/file.yaml", *DEMO]) == 1
     assert "/no/such/file.yaml" in capsys.readouterr().err

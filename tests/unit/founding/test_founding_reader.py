@@ -97,6 +97,7 @@ ONE_FAULT = [
     ("name: 第3单位", "    name: 第3单位\n    colour: red", (1, "units[3].colour", "unknown_key")),
     ("name: 第3单位", "    name: 第3单位\n    phone:", (1, "units[3].phone", "missing")),
     ("username: unit3", "      username: unit4", (8, "units[4].representative.username", "duplicate_username")),
+    ("username: unit3", "      username: zz-0016", (0, "units[3].representative.username", "username_like_number")),
     ("username: unit3", "      username: 王主任", (0, "units[3].representative.username", "bad_username")),
     ("username: unit3", "", (-3, "units[3].representative.username", "missing")),
 ]
@@ -196,6 +197,40 @@ def test_what_is_no_plain_yaml_is_refused_on_its_line(text: str, line: int, code
 
 
 @pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [
+        ("name: 第3单位", "    name： 第3单位", "syntax_colon_form"),
+        ("name: 第3单位", "    name：第3单位", "syntax_colon_form"),
+        ("name: 第3单位", "    name:第3单位", "syntax_colon_form"),
+        ("- number: 3", "  - number：3", "syntax_colon_form"),
+        ("format: 1", "format：1", "syntax_colon_form"),
+        ("name: 第3单位", "\u3000\u3000name: 第3单位", "syntax_indent_blank"),
+        ("name: 第3单位", "  \u00a0 name: 第3单位", "syntax_indent_blank"),
+    ],
+)
+def test_a_slip_of_a_chinese_keyboard_is_named_on_its_own_line(old: str, new: str, code: str) -> None:
+    text = founding_yaml(instead={old: new})
+
+    assert faults(text) == [(line_of(founding_yaml(), old), "", code)]
+
+
+def test_all_slips_of_a_chinese_keyboard_are_named_at_once() -> None:
+    text = founding_yaml(instead={"number_prefix": "  number_prefix：ZZ", "name: 第9单位": "\u3000 name:第9单位"})
+
+    assert faults(text) == [
+        (line_of(text, "number_prefix"), "", "syntax_colon_form"),
+        (line_of(text, "第9单位"), "", "syntax_colon_form"),
+        (line_of(text, "第9单位"), "", "syntax_indent_blank"),
+    ]
+
+
+def test_quoted_content_may_look_like_a_slip() -> None:
+    file = read(founding_yaml(instead={"name: 第3单位": '    name: "第3单位\n      tel:12"'}))
+
+    assert file.founding.units[2].name == "第3单位 tel:12"
+
+
+@pytest.mark.parametrize(
     ("data", "line", "code"),
     [
         ("format: 1\nalliance:\n  name: 株洲市\n...\n".encode("gbk"), 3, "encoding"),
@@ -230,6 +265,27 @@ def test_an_empty_mapping_names_every_missing_section() -> None:
     found = [field for _, field, code in faults("{}\n...\n") if code == "missing"]
 
     assert found == ["alliance", "committee", "format", "secretariat", "units"]
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "instead", "expected"),
+    [
+        ("committee:", "secretariat:", [], ("committee", "missing")),
+        ("committee:", "secretariat:", ["committee: 待定"], ("committee", "not_a_mapping")),
+        ("  vice_directors:", "  members:", [], ("committee.vice_directors", "missing")),
+        ("  vice_directors:", "  members:", ["  vice_directors: []"], ("committee.vice_directors", "seats")),
+        ("units:", "...", [], ("units", "missing")),
+        ("units:", "...", ["units: 见附件"], ("units", "not_a_list")),
+        ("units:", "...", ["units: []"], ("units", "missing")),
+    ],
+)
+def test_a_section_that_cannot_be_read_is_one_fault_without_those_that_follow(
+    first: str, last: str, instead: list[str], expected: tuple[str, str]
+) -> None:
+    lines = founding_yaml().splitlines()
+    lines[lines.index(first) : lines.index(last)] = instead
+
+    assert [(field, code) for _, field, code in faults("\n".join(lines) + "\n")] == [expected]
 
 
 def test_a_byte_order_mark_and_windows_line_ends_change_nothing() -> None:
