@@ -147,9 +147,14 @@ def _refuse_constant(name: str) -> None:
 
 def _text(envelope: Mapping[str, Any], name: str) -> str:
     value = envelope.get(name)
-    if not isinstance(value, str) or not 1 <= len(value) <= 200 or "\x00" in value:
+    if not isinstance(value, str) or not 1 <= len(value) <= 200 or not _is_storable(value):
         raise Invalid("event.bad_attribute", field=name)
     return value
+
+
+def _is_storable(text: str) -> bool:
+    # JSON can spell half a surrogate pair, and a database can store neither that nor NUL.
+    return not any(character == "\x00" or "\ud800" <= character <= "\udfff" for character in text)
 
 
 def _optional(envelope: Mapping[str, Any], name: str) -> str | None:

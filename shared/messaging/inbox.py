@@ -111,7 +111,7 @@ def put_aside(
     """Store an event as deferred or parked, whether its row exists or not. False: it was done before."""
     values = {
         "state": state,
-        "reason": reason[:REASON_CHARACTERS_MAX],
+        "reason": _storable(reason),
         "attempts": attempts,
         "next_attempt_at": next_attempt_at,
         "body": arrival.body,
@@ -215,6 +215,12 @@ def _columns(arrival: Arrival) -> dict[str, Any]:
         "subject": arrival.subject,
         "sequence": arrival.sequence,
     }
+
+
+def _storable(reason: str) -> str:
+    # It may quote what came in, and no database stores NUL or half a surrogate pair.
+    clean = reason.encode("utf-8", "backslashreplace").decode("utf-8").replace("\x00", "\\x00")
+    return clean[:REASON_CHARACTERS_MAX]
 
 
 def _is(source: str, event_id: str) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:

@@ -41,6 +41,10 @@ class Publisher(Protocol):
         """
         ...
 
+    def is_alive(self) -> bool:
+        """False when it has ended by a bug and only a restart helps; a broker that is away does not count."""
+        ...
+
     def close(self) -> None:
         """Let go of the connection. May be called twice."""
         ...
@@ -50,7 +54,7 @@ class Subscription(Protocol):
     """A running delivery of a queue to one subscriber."""
 
     def is_alive(self) -> bool:
-        """False when nothing has been heard of the bus for so long that a restart might help."""
+        """False when it has ended by a bug and only a restart helps; a broker that is away does not count."""
         ...
 
     def stop(self) -> None:

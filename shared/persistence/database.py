@@ -31,6 +31,7 @@ class Database:
     def __init__(self, url: str, *, pool_size: int = 8) -> None:
         self.url = sa.make_url(url)
         self.is_postgresql = self.url.get_backend_name() == "postgresql"
+        # Parameters are hidden: an error's text goes into logs and reasons, and values are votes, hashes, addresses.
         if self.is_postgresql:
             self.engine = sa.create_engine(
                 self.url,
@@ -38,11 +39,14 @@ class Database:
                 max_overflow=pool_size,
                 pool_timeout=10,
                 pool_pre_ping=True,
+                hide_parameters=True,
                 connect_args={"options": POSTGRESQL_OPTIONS, "connect_timeout": CONNECT_SECONDS},
             )
         else:
             self._make_folder()
-            self.engine = sa.create_engine(self.url, connect_args={"check_same_thread": False, "timeout": 10})
+            self.engine = sa.create_engine(
+                self.url, hide_parameters=True, connect_args={"check_same_thread": False, "timeout": 10}
+            )
             sa.event.listen(self.engine, "connect", _prepare_sqlite)
             sa.event.listen(self.engine, "begin", _begin_sqlite)
 

@@ -14,8 +14,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from shared.runtime import commands
-from shared.runtime.assembly import assemble, load_service
+from shared.runtime.assembly import Assembly, assemble, load_service
 from shared.runtime.logging import configure_logging
 from shared.runtime.settings import Settings, SettingsRefused
 
@@ -40,9 +42,21 @@ def main(arguments: Sequence[str]) -> int:
     configure_logging(settings.log_level, service.name)
     assembly = assemble(service, settings)
     try:
+        if options.command in service.console_commands and (missing := _missing(assembly)):
+            sys.stderr.write(f"{missing}\n")
+            return 1
         return known[options.command](assembly, options.arguments)
     finally:
         assembly.close()
+
+
+def _missing(assembly: Assembly) -> str:
+    """What keeps a service's own command from the database, as a sentence; empty when nothing does."""
+    try:
+        behind = assembly.pending_migrations()
+    except SQLAlchemyError as error:
+        return assembly.texts.render("database.unreachable", error=type(error).__name__)
+    return assembly.texts.render("database.schema_behind", missing=", ".join(behind)) if behind else ""
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ class Worker:
     def is_alive(self) -> bool:
         """Whether every thread still runs: the liveness of the process. The broker's absence does not matter."""
         subscribed = self._subscription is not None and self._subscription.is_alive()
-        return subscribed and all(thread.is_alive() for thread in self._threads)
+        return subscribed and self._publisher.is_alive() and all(thread.is_alive() for thread in self._threads)
 
     def _spawn(self, name: str, body: Callable[[], None]) -> None:
         thread = threading.Thread(target=body, name=f"{self._assembly.service.name}-{name}", daemon=True)

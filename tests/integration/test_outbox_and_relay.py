@@ -59,6 +59,9 @@ class FakePublisher:
     def close(self) -> None:
         """Nothing to close."""
 
+    def is_alive(self) -> bool:
+        return True
+
 
 def relay_of(kernel: Kernel, publisher: FakePublisher, batch: int = 50) -> Relay:
     return Relay(kernel.units, publisher, Failpoints(), batch)

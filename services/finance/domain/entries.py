@@ -70,6 +70,8 @@ def _faults_of_head(draft: Draft, today: date) -> list[Fault]:
     faults = []
     if draft.currency != CURRENCY:
         faults.append(Fault("entry.currency_unknown", "currency", {"currency": CURRENCY}))
+    if draft.posted_on < EARLIEST:
+        faults.append(Fault("entry.posted_on_too_early", "posted_on", {"earliest": EARLIEST.isoformat()}))
     if draft.posted_on > today:
         faults.append(Fault("entry.posted_on_in_future", "posted_on"))
     return faults
@@ -111,4 +113,7 @@ def _faults_of_accounts(postings: Sequence[Posting], accounts: Mapping[str, Acco
             faults.append(Fault("entry.account_closed", at))
         elif type(posting.amount_fen) is int and abs(account.balance_fen + posting.amount_fen) > BALANCE_FEN_MAX:
             faults.append(Fault("entry.balance_out_of_bounds", f"postings.{line}.amount_fen"))
-    return faults
+    return faults  #: Nothing is booked before this day: an earlier date is a slip of the keyboard, not an old voucher.
+
+
+EARLIEST = date(2000, 1, 1)

@@ -20,7 +20,7 @@ blueprint = Blueprint("roll", __name__, url_prefix="/roll", description="Who may
 class Roll(MethodView):
     """The units that may vote in a body now."""
 
-    @access(signed_in=True)
+    @access(signed_in=True, scopes={"roster:read"})
     @blueprint.arguments(CursorQuery, location="query")
     @blueprint.response(200, page_schema(RollEntryView))
     def get(self, query: dict[str, Any], body: str) -> dict[str, Any]:

@@ -99,7 +99,7 @@ def ensure_may_vote(ballot: BallotState, entry: RollEntry | None, now: datetime)
     before "closed", so that a client that repeats its request learns that its vote counts.
     """
     if entry is None:
-        raise Forbidden("vote.not_on_roll")
+        raise Forbidden("vote.not_on_roll", article="6")
     if entry.has_voted:
         raise Conflict("vote.already_cast", article="7(1)")
     if entry.is_struck:

@@ -21,9 +21,12 @@ from services.membership.domain import accounts as rules
 from services.membership.domain.clients import decide_scopes
 from services.membership.domain.credentials import matches
 from services.membership.domain.signing_keys import TOKEN_LIFETIME
-from shared.errors import TooMany, Unauthenticated
+from shared.errors import TooMany, Unauthenticated, Unavailable
 from shared.persistence.unit_of_work import Reading, UnitOfWork
 from shared.security.tokens import AUDIENCE
+
+#: Tries to get hold of a name's row while it is being pruned. Two would do.
+LOCK_ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
@@ -50,11 +53,7 @@ def begin_sign_in(work: UnitOfWork, username: str) -> SignIn:
     """
     digest = rules.username_digest(username)
     table = tables.sign_in_attempts
-    work.insert_if_absent(
-        table, {"username_digest": digest, "failures": 0, "wait_until": work.now, "tried_at": work.now}
-    )
-    row = work.lock(sa.select(table).where(table.c.username_digest == digest))
-    assert row is not None, "just inserted"
+    row = _lock_attempts(work, digest)
     if work.now < row.wait_until:
         seconds = math.ceil((row.wait_until - work.now).total_seconds())
         raise TooMany("session.wait", retry_after_seconds=seconds, seconds=seconds)
@@ -68,6 +67,20 @@ def begin_sign_in(work: UnitOfWork, username: str) -> SignIn:
     if account is None or account.state != rules.ACTIVE:
         return SignIn(digest, None, None)
     return SignIn(digest, account.account_id, account.password_hash)
+
+
+def _lock_attempts(work: UnitOfWork, digest: str) -> sa.Row[Any]:
+    """The name's row, locked; made where there is none."""
+    table = tables.sign_in_attempts
+    for _ in range(LOCK_ATTEMPTS):
+        work.insert_if_absent(
+            table, {"username_digest": digest, "failures": 0, "wait_until": work.now, "tried_at": work.now}
+        )
+        row = work.lock(sa.select(table).where(table.c.username_digest == digest))
+        if row is not None:
+            return row
+        # It stood in the way of the insert and was pruned before we had it; the next insert finds the way free.
+    raise Unavailable("session.busy", retry_after_seconds=1)
 
 
 def finish_sign_in(
@@ -99,7 +112,9 @@ def rehash_if_outdated(sign_in: SignIn, password: str) -> str | None:
 def forget_attempts(work: UnitOfWork, username_digest: str) -> None:
     """The right password was given: start counting from nothing."""
     table = tables.sign_in_attempts
-    work.execute(sa.delete(table).where(table.c.username_digest == username_digest))
+    # Reset rather than deleted: another sign-in of the same person may be waiting for this very row.
+    reset = {"failures": 0, "wait_until": work.now, "tried_at": work.now}
+    work.execute(sa.update(table).where(table.c.username_digest == username_digest).values(**reset))
 
 
 def prune_attempts(work: UnitOfWork) -> None:

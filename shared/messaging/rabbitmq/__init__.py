@@ -15,7 +15,7 @@ import pika
 from pika.exceptions import AMQPError
 
 from shared.messaging.rabbitmq.consuming import RabbitSubscription
-from shared.messaging.rabbitmq.link import EXCHANGE, said
+from shared.messaging.rabbitmq.link import EXCHANGE, QUEUE_ARGUMENTS, said
 from shared.messaging.rabbitmq.publishing import CONNECT_WAIT_SECONDS, RabbitPublisher
 from shared.messaging.transport import Accept, BrokerUnavailable, Publisher, Subscription
 
@@ -38,7 +38,7 @@ class RabbitMQ:
             connection = pika.BlockingConnection(self._parameters)
             channel = connection.channel()
             channel.exchange_declare(EXCHANGE, "topic", durable=True)
-            channel.queue_declare(queue, durable=True, arguments={"x-queue-type": "quorum"})
+            channel.queue_declare(queue, durable=True, arguments=QUEUE_ARGUMENTS)
             for pattern in patterns:
                 channel.queue_bind(queue, EXCHANGE, pattern)
             connection.close()

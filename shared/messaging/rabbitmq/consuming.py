@@ -11,7 +11,7 @@ from typing import Any
 import pika
 from pika.channel import Channel
 
-from shared.messaging.rabbitmq.link import EXCHANGE, STOP_SECONDS, Link
+from shared.messaging.rabbitmq.link import EXCHANGE, QUEUE_ARGUMENTS, STOP_SECONDS, Link
 from shared.messaging.transport import Accept
 from shared.runtime.logging import get_logger
 
@@ -54,8 +54,8 @@ class RabbitSubscription(Link):
         self._handler.start()
 
     def is_alive(self) -> bool:
-        """See the port. Both threads go on for ever; one that has ended was killed by a bug."""
-        return self._thread.is_alive() and self._handler.is_alive()
+        """See the port."""
+        return super().is_alive() and self._handler.is_alive()
 
     def stop(self) -> None:
         """See the port."""
@@ -73,7 +73,7 @@ class RabbitSubscription(Link):
         channel.add_on_cancel_callback(self._on_broker_cancel)
         channel.basic_qos(prefetch_count=self._prefetch)
         channel.exchange_declare(EXCHANGE, "topic", durable=True)
-        channel.queue_declare(self._queue_name, durable=True, arguments={"x-queue-type": "quorum"})
+        channel.queue_declare(self._queue_name, durable=True, arguments=QUEUE_ARGUMENTS)
         for pattern in self._patterns:
             channel.queue_bind(self._queue_name, EXCHANGE, pattern)
         epoch = self._epoch

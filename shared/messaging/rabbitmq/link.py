@@ -9,11 +9,13 @@ from typing import Any
 import pika
 from pika.adapters.select_connection import SelectConnection
 from pika.channel import Channel
-from pika.exceptions import AMQPError
 
 from shared.runtime.logging import get_logger
 
 EXCHANGE = "alliance.events"
+#: What a queue is, as opposed to how it is limited (that is policy). One active consumer: with two workers, or an old one
+#: and its successor, two events of a subject could otherwise be handled in the wrong order.
+QUEUE_ARGUMENTS = {"x-queue-type": "quorum", "x-single-active-consumer": True}
 #: Waits between attempts to connect, in seconds; the last one repeats. A broker restart takes 5 to 20 s.
 RECONNECT_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
 #: How long stopping waits for a thread, in seconds. Within compose's stop_grace_period.
@@ -70,23 +72,29 @@ class Link:
             log.info("broker.connected", link=self._name, after_failures=self._failures)
         self._failures = 0
 
+    def is_alive(self) -> bool:
+        """Whether the I/O thread runs. It goes on for ever; one that has ended was killed by a bug."""
+        return self._thread.is_alive()
+
     def _run(self) -> None:
         while not self._stopping.is_set():
-            connection = SelectConnection(
-                self._parameters,
-                on_open_callback=self._on_open,
-                on_open_error_callback=self._on_closed,
-                on_close_callback=self._on_closed,
-            )
-            self._connection = connection
+            connection: SelectConnection | None = None
             try:
+                connection = SelectConnection(
+                    self._parameters,
+                    on_open_callback=self._on_open,
+                    on_open_error_callback=self._on_closed,
+                    on_close_callback=self._on_closed,
+                )
+                self._connection = connection
                 connection.ioloop.start()
-            except (AMQPError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - no file handles left, a bug in a callback: this thread must outlive it
                 log.warning("broker.io_failed", link=self._name, reason=said(error))
             finally:
                 self._connection = None
                 self._channel_lost("connection closed")
-                connection.ioloop.close()
+                if connection is not None:
+                    connection.ioloop.close()
             if not self._stopping.is_set():
                 wait = RECONNECT_SECONDS[min(self._failures, len(RECONNECT_SECONDS) - 1)]
                 self._failures += 1

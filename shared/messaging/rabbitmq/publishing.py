@@ -65,6 +65,10 @@ class RabbitPublisher(Link):
                 raise BrokerUnavailable(window.failure)
             return window.outcomes
 
+    def is_alive(self) -> bool:
+        """See the port."""
+        return not self._started or super().is_alive()
+
     def close(self) -> None:
         """See the port."""
         if self._started:

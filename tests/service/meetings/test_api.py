@@ -71,7 +71,10 @@ def test_reading_needs_a_token_and_a_platform_its_scope(house: Meetings, ballot:
     assert client.get(path).status_code == 401
     assert client.get(path, headers=house.headers(None, scope="roster:read")).status_code == 403
     assert client.get(path, headers=house.headers(None, scope="ballots:read")).status_code == 200
-    assert client.get("/api/meetings/v1/roll/general_meeting").status_code == 401
+    roll = "/api/meetings/v1/roll/general_meeting"
+    assert client.get(roll).status_code == 401
+    assert client.get(roll, headers=house.headers(None, scope="applications:write")).status_code == 403
+    assert client.get(roll, headers=house.headers(None, scope="roster:read")).status_code == 200
 
 
 def test_tokens_of_a_published_key_are_believed_until_it_is_retired(house: Meetings, ballot: str) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from services.membership.commands.sessions import begin_sign_in, forget_attempts
+from services.membership.domain.accounts import username_digest
 from tests.builders.applications import application_form
 from tests.service.membership.driver import COMMITTEE, MEETING, Membership
 from tests.service.membership.test_sign_in import staff_account
@@ -88,3 +90,27 @@ def test_rotations_at_once_make_one_key(house: Membership) -> None:
 
     assert Counter(answers) == {201: 1, 409: 3}
     assert house.stored()["signing_keys"] == 2
+
+
+def test_two_devices_of_one_person_may_sign_in_at_once(house: Membership) -> None:
+    staff_account(house)
+    digest = username_digest("li.wei")
+    held, go_on = threading.Event(), threading.Event()
+
+    def first_device() -> None:
+        # The right password was given here; its unit has yet to commit.
+        with house.assembly.begin() as work:
+            begin_sign_in(work, "li.wei")
+            forget_attempts(work, digest)
+            held.set()
+            assert go_on.wait(timeout=30)
+
+    def second_device() -> str | None:
+        assert held.wait(timeout=30)
+        go_on.set()
+        with house.assembly.begin() as work:
+            return begin_sign_in(work, "li.wei").account_id
+
+    _, account_id = at_once(first_device, second_device)
+
+    assert account_id is not None

@@ -89,6 +89,10 @@ def test_whatever_the_amounts_a_difference_of_one_fen_is_refused(amounts: list[i
             draft(("bank", 1), ("grants", -1), posted_on=date(2026, 11, 23)),
             ("posted_on", "entry.posted_on_in_future"),
         ),
+        (
+            draft(("bank", 1), ("grants", -1), posted_on=date(1999, 12, 31)),
+            ("posted_on", "entry.posted_on_too_early"),
+        ),
     ],
 )
 def test_a_faulty_entry_is_refused_naming_the_field(drafted: Draft, fault: tuple[str, str]) -> None:

@@ -71,6 +71,8 @@ def test_sequences_sort_as_text_as_they_do_as_numbers() -> None:
         ({"id": ""}, "event.bad_attribute", "id"),
         ({"id": "x" * 201}, "event.bad_attribute", "id"),
         ({"subject": "nul\x00"}, "event.bad_attribute", "subject"),
+        ({"subject": "half \ud800"}, "event.bad_attribute", "subject"),
+        ({"correlationid": "\udfff"}, "event.bad_attribute", "correlationid"),
         ({"type": ...}, "event.bad_attribute", "type"),
         ({"type": "Membership.Member.Admitted"}, "event.bad_attribute", "type"),
         ({"type": "membership.admitted"}, "event.bad_attribute", "type"),

@@ -42,7 +42,7 @@ def test_a_cursor_brings_back_its_position(position: tuple[Any, ...]) -> None:
     [
         "", "x", "!!!", "AAAA", "株洲", " ", "a" * 601, cursor_of({}), cursor_of([]), cursor_of("a"), cursor_of([None]),
         cursor_of([1.5]), cursor_of([True]), cursor_of([[1]]), cursor_of([{"t": "2026-01-01T00:00:00"}]),
-        cursor_of([{"t": 1}]), cursor_of([{"t": "x"}]), cursor_of([{"u": 1}]), cursor_of(["a\x00"]), cursor_of([2**63]),
+        cursor_of([{"t": "0001-01-01T00:00:00+10:00"}]), cursor_of([{"t": 1}]), cursor_of([{"t": "x"}]), cursor_of([{"u": 1}]), cursor_of(["a\x00"]), cursor_of([2**63]),
         cursor_of(list(range(9))), cursor_of(["\ud800"]), base64.urlsafe_b64encode(b"[" * 300).decode(),
     ],
 )  # fmt: skip
@@ -70,6 +70,16 @@ def test_a_cursor_of_another_listing_is_refused(position: tuple[Any, ...]) -> No
         following(sa.select(things), things.c.at, things.c.id, cursor=position, limit=5)
 
     assert (refused.value.code, refused.value.field) == ("page.cursor_invalid", "cursor")
+
+
+def test_a_number_that_the_column_cannot_hold_is_refused_instead_of_asked_for() -> None:
+    counted = sa.Table("counted", new_metadata(), sa.Column("small", sa.Integer), sa.Column("large", sa.BigInteger))
+
+    following(sa.select(counted), counted.c.large, cursor=(2**62,), limit=5)
+    with pytest.raises(Invalid) as refused:
+        following(sa.select(counted), counted.c.small, cursor=(2**62,), limit=5)
+
+    assert refused.value.field == "cursor"
 
 
 @pytest.mark.parametrize("order", ["ascending", "descending"])
