@@ -244,3 +244,28 @@ def test_a_broker_that_is_not_there_yet_is_waited_for(broker: Broker, virtual_ho
     wait_until(lambda: "late" in heard.words, "the message")
     subscription.stop()
     publisher.close()
+
+
+def test_a_second_worker_stands_by_and_takes_over(virtual_host: VirtualHost) -> None:
+    # given two workers of one service
+    bus = RabbitMQ(virtual_host.url, heartbeat_seconds=20, blocked_seconds=10, prefetch=50)
+    bus.declare("twin.inbox", [SAID])
+    first, second = Listener(), Listener()
+    active = bus.subscribe("twin.inbox", [SAID], first)
+    publisher = bus.publisher()
+    assert publisher.publish([message_of("begin")]) == [None]
+    wait_until(lambda: first.words == ["begin"], "the first to be at work")
+    standby = bus.subscribe("twin.inbox", [SAID], second)
+
+    # when events come, the second gets none of them: no two of a subject are ever handled side by side
+    assert publisher.publish([message_of(f"w{n}", subject=f"s-{n}") for n in range(20)]) == [None] * 20
+    wait_until(lambda: len(first.words) == 21, "the first to hear them all")
+    assert second.words == []
+
+    # and when the first goes, the second goes on
+    active.stop()
+    assert publisher.publish([message_of("after")]) == [None]
+    wait_until(lambda: "after" in second.words, "the second to take over")
+    assert "after" not in first.words
+    standby.stop()
+    publisher.close()
