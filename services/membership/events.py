@@ -77,6 +77,14 @@ class AccountOpened(PublishedSchema):
     roles = fields.List(fields.String(), required=True)
 
 
+class AccountClosed(PublishedSchema):
+    account_id = fields.String(required=True)
+
+
+class ClientClosed(PublishedSchema):
+    client_id = fields.String(required=True)
+
+
 class SigningKeyPublished(PublishedSchema):
     kid = fields.String(required=True)
     jwk = fields.Dict(keys=fields.String(), values=fields.String(), required=True)
@@ -99,6 +107,8 @@ PUBLISHES: Mapping[str, Published] = {
     "membership.member.admitted": Published(MemberAdmitted, "A unit stands on the roster", "6(3)"),
     "membership.office.filled": Published(OfficeFilled, "A unit holds an office for a term", "9"),
     "membership.account.opened": Published(AccountOpened, "A person can get a sign-in", "7(1)"),
+    "membership.account.closed": Published(AccountClosed, "A person's sign-in has ended"),
+    "membership.client.closed": Published(ClientClosed, "A platform's access has ended"),
     "membership.signing_key.published": Published(SigningKeyPublished, "A key will sign tokens from a time on"),
     "membership.signing_key.retired": Published(SigningKeyRetired, "A key's tokens are no longer believed"),
 }

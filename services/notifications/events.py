@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from marshmallow import fields, validate
 
-from shared.messaging.contracts import EVERYTHING, AnyData, Consumed, Published, PublishedSchema
+from shared.messaging.contracts import EVERYTHING, AnyData, Consumed, ConsumedSchema, Published, PublishedSchema
 from shared.security.keys import KeyPublishedView, KeyRetiredView
 
 DELIVERY_ABANDONED = "notifications.delivery.abandoned"
@@ -26,8 +26,19 @@ PUBLISHES: Mapping[str, Published] = {
     DELIVERY_ABANDONED: Published(DeliveryAbandoned, "A delivery was given up; operators find it in their inbox."),
 }
 
+
+class AccountClosedView(ConsumedSchema):
+    account_id = fields.String(required=True)
+
+
+class ClientClosedView(ConsumedSchema):
+    client_id = fields.String(required=True)
+
+
 CONSUMES: Mapping[str, Consumed] = {
     EVERYTHING: Consumed(AnyData),
+    "membership.account.closed": Consumed(AccountClosedView),
+    "membership.client.closed": Consumed(ClientClosedView),
     "membership.signing_key.published": Consumed(KeyPublishedView),
     "membership.signing_key.retired": Consumed(KeyRetiredView),
 }

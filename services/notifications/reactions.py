@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from services.notifications.commands.archive import archive_event
+from services.notifications.commands.subscriptions import Owner, end_subscriptions
 from services.notifications.domain.messages import ArchivedEvent
 from shared.messaging.contracts import EVERYTHING, Reaction
 from shared.messaging.envelope import Event
@@ -44,8 +45,22 @@ def on_signing_key_retired(work: UnitOfWork, event: Event) -> None:
     on_any_event(work, event)
 
 
+def on_account_closed(work: UnitOfWork, event: Event) -> None:
+    """Tell the person nothing more, not even of this; archive that the account was closed."""
+    end_subscriptions(work, Owner("person", event.data["account_id"]))
+    on_any_event(work, event)
+
+
+def on_client_closed(work: UnitOfWork, event: Event) -> None:
+    """Tell the platform nothing more, not even of this; archive that its access was closed."""
+    end_subscriptions(work, Owner("platform", event.data["client_id"]))
+    on_any_event(work, event)
+
+
 REACTIONS: Mapping[str, Reaction] = {
     EVERYTHING: on_any_event,
+    "membership.account.closed": on_account_closed,
+    "membership.client.closed": on_client_closed,
     "membership.signing_key.published": on_signing_key_published,
     "membership.signing_key.retired": on_signing_key_retired,
 }

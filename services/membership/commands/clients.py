@@ -32,10 +32,13 @@ def register_client(work: UnitOfWork, *, name: str, scopes: Sequence[str], regis
 
 
 def close_client(work: UnitOfWork, client_id: str) -> None:
-    """No more tokens for it; those already given run out within minutes. Closing twice changes nothing."""
+    """No more tokens for it; those already given run out within minutes. Records `client.closed`. Closing twice changes
+    nothing.
+    """
     mine = tables.clients.c.client_id == client_id
     row = work.lock(sa.select(tables.clients.c.closed_at).where(mine))
     if row is None:
         raise NotFound("client.not_found")
     if row.closed_at is None:
         work.execute(sa.update(tables.clients).where(mine).values(closed_at=work.now))
+        work.record("membership.client.closed", subject=client_id, data={"client_id": client_id})

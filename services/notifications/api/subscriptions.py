@@ -22,6 +22,7 @@ from shared.web.blueprint import Blueprint
 from shared.web.context import assembly, begin_work, current_work, reading
 from shared.web.idempotency import idempotent
 from shared.web.pagination import CursorQuery, page, page_schema
+from shared.web.rate_limits import rate_limited
 
 blueprint = Blueprint(
     "subscriptions", __name__, url_prefix="/subscriptions", description="Who is told of which events, and how"
@@ -77,6 +78,8 @@ class Subscriptions(MethodView):
         return page(rows, query["limit"], key=lambda row: (row["created_at"], row["subscription_id"]))
 
     @access(signed_in=True, scopes={SCOPE})
+    # Before the target is judged: that asks a resolver, and a mailbox must not be filled through us.
+    @rate_limited("subscribe", per_minute=30)
     @checks_webhook_target
     @idempotent
     @blueprint.arguments(SubscriptionRequest)

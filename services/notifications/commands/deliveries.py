@@ -47,6 +47,7 @@ def claim_due(
 ) -> list[Claimed]:
     """Take up to `limit` due deliveries, oldest first. Whoever dies with one loses it when the lease ends.
 
+    What an event left for a subscription that ended at the same moment is cancelled instead: it has no target any more.
     `in_flight` counts what each subscription has under way; with `per_subscription` no one gets more than its share.
     """
     deliveries, subscriptions, archive = tables.deliveries, tables.subscriptions, tables.archive
@@ -66,7 +67,15 @@ def claim_due(
         .limit(limit if per_subscription is None else limit * LOOK_AHEAD)
         .with_for_update(of=deliveries, skip_locked=True)
     )
-    taken = _fair_share(rows, limit, Counter(in_flight), per_subscription)
+    ended = [row.delivery_id for row in rows if row.deleted_at is not None or row.disabled_at is not None]
+    if ended:
+        work.execute(
+            sa.update(deliveries)
+            .where(deliveries.c.delivery_id.in_(ended))
+            .values(state=decide_step(State.PENDING, Step.CANCELLED).value, settled_at=work.now)
+        )
+    alive = [row for row in rows if row.delivery_id not in ended]
+    taken = _fair_share(alive, limit, Counter(in_flight), per_subscription)
     if taken:
         work.execute(
             sa.update(deliveries)
@@ -91,6 +100,8 @@ def record_attempt(work: UnitOfWork, delivery_id: str, attempt: Attempt) -> None
     An attempt that ends after somebody else settled the delivery (its lease had run out) is logged and changes nothing.
     """
     deliveries = tables.deliveries
+    if attempt.gone:
+        _lock_subscription_of(work, delivery_id)
     row = work.lock(sa.select(deliveries).where(deliveries.c.delivery_id == delivery_id))
     assert row is not None, "deliveries are never deleted"
     number = row.attempts + 1
@@ -139,6 +150,17 @@ def retry_delivery(work: UnitOfWork, delivery_id: str) -> None:
         sa.update(deliveries)
         .where(deliveries.c.delivery_id == delivery_id)
         .values(state=state.value, attempts_in_round=0, due_at=work.now, settled_at=None)
+    )
+
+
+def _lock_subscription_of(work: UnitOfWork, delivery_id: str) -> None:
+    """Lock the subscription before its deliveries, the order in which unsubscribing does it: no two units can then hold
+    a delivery each and wait for one another.
+    """
+    mine = sa.select(tables.deliveries.c.subscription_id).where(tables.deliveries.c.delivery_id == delivery_id)
+    subscriptions = tables.subscriptions
+    work.lock(
+        sa.select(subscriptions.c.subscription_id).where(subscriptions.c.subscription_id == mine.scalar_subquery())
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections import defaultdict
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -30,7 +31,12 @@ def subscribe(
     so_far = work.scalar(
         sa.select(sa.func.count()).select_from(subscriptions).where(*_of(owner), subscriptions.c.deleted_at.is_(None))
     )
-    decided = decide_subscription(wish, email_works=email_works, subscriptions_so_far=so_far)
+    decided = decide_subscription(
+        wish,
+        email_works=email_works,
+        subscriptions_so_far=so_far,
+        told_already=_told_already(work, owner, wish),
+    )
     subscription_id = work.ids.new_id()
     secret = _new_secret(work) if decided.channel is Channel.WEBHOOK else None
     work.execute(
@@ -55,17 +61,13 @@ def subscribe(
 def unsubscribe(work: UnitOfWork, owner: Owner, subscription_id: str) -> None:
     """End a subscription: nothing more is sent, target and secret are forgotten. Raises NotFound."""
     subscriptions = tables.subscriptions
-    ended = work.execute(
-        sa.update(subscriptions)
-        .where(subscriptions.c.subscription_id == subscription_id, *_of(owner), subscriptions.c.deleted_at.is_(None))
-        .values(deleted_at=work.now, target=None, secret=None)
-    )
-    if not ended.rowcount:
+    if not _end(work, subscriptions.c.subscription_id == subscription_id, *_of(owner)):
         raise NotFound("subscription.not_found")
-    work.execute(
-        sa.delete(tables.subscription_patterns).where(tables.subscription_patterns.c.subscription_id == subscription_id)
-    )
-    cancel_pending(work, subscription_id)
+
+
+def end_subscriptions(work: UnitOfWork, owner: Owner) -> None:
+    """End every subscription of an owner who may no longer come in. Doing so again changes nothing."""
+    _end(work, *_of(owner))
 
 
 def disable(work: UnitOfWork, subscription_id: str, reason: str) -> None:
@@ -87,6 +89,44 @@ def cancel_pending(work: UnitOfWork, subscription_id: str) -> None:
         .where(deliveries.c.subscription_id == subscription_id, deliveries.c.state == State.PENDING.value)
         .values(state=State.CANCELLED.value, settled_at=work.now)
     )
+
+
+def _end(work: UnitOfWork, *which: sa.ColumnElement[bool]) -> list[str]:
+    """End the living subscriptions among `which`; their ids. The subscription's row first, then its deliveries'."""
+    subscriptions, patterns = tables.subscriptions, tables.subscription_patterns
+    ended = [
+        row.subscription_id
+        for row in work.all(
+            sa.update(subscriptions)
+            .where(*which, subscriptions.c.deleted_at.is_(None))
+            .values(deleted_at=work.now, target=None, secret=None)
+            .returning(subscriptions.c.subscription_id)
+        )
+    ]
+    if ended:
+        work.execute(sa.delete(patterns).where(patterns.c.subscription_id.in_(ended)))
+    for subscription_id in sorted(ended):
+        cancel_pending(work, subscription_id)
+    return ended
+
+
+def _told_already(work: UnitOfWork, owner: Owner, wish: Wish) -> list[frozenset[str]]:
+    """The patterns of each of the owner's subscriptions that sends to the wished channel and target."""
+    subscriptions, patterns = tables.subscriptions, tables.subscription_patterns
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for row in work.all(
+        sa.select(patterns)
+        .join(subscriptions, subscriptions.c.subscription_id == patterns.c.subscription_id)
+        .where(
+            *_of(owner),
+            subscriptions.c.channel == wish.channel.value,
+            subscriptions.c.target == wish.target,
+            subscriptions.c.disabled_at.is_(None),
+            subscriptions.c.deleted_at.is_(None),
+        )
+    ):
+        found[row.subscription_id].add(row.pattern)
+    return [frozenset(each) for each in found.values()]
 
 
 def _of(owner: Owner) -> tuple[sa.ColumnElement[bool], ...]:

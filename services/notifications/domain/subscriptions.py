@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -44,8 +44,13 @@ class Wish:
     target: str | None
 
 
-def decide_subscription(wish: Wish, *, email_works: bool, subscriptions_so_far: int) -> Wish:
-    """The subscription to keep, its patterns each once and sorted. Raises Invalid naming every fault, or Conflict."""
+def decide_subscription(
+    wish: Wish, *, email_works: bool, subscriptions_so_far: int, told_already: Collection[frozenset[str]] = ()
+) -> Wish:
+    """The subscription to keep, its patterns each once and sorted. Raises Invalid naming every fault, or Conflict.
+
+    `told_already` are the patterns of each living subscription of the same owner, channel and target.
+    """
     faults = [*_faults_of_patterns(wish.event_types), *_faults_of_target(wish)]
     if faults:
         raise Invalid.of(faults)
@@ -53,6 +58,9 @@ def decide_subscription(wish: Wish, *, email_works: bool, subscriptions_so_far: 
         raise Conflict("subscription.email_not_configured", field="channel")
     if subscriptions_so_far >= SUBSCRIPTIONS_MAX:
         raise Conflict("subscription.too_many", maximum=SUBSCRIPTIONS_MAX)
+    # An inbox shows an event once, however many subscriptions want it; a mailbox and a receiver would get it twice.
+    if wish.channel is not Channel.INBOX and frozenset(wish.event_types) in told_already:
+        raise Conflict("subscription.duplicate")
     return Wish(tuple(sorted(set(wish.event_types))), wish.channel, wish.target)
 
 

@@ -79,9 +79,9 @@ class WebhookDesk:
 
     def _post(self, assembly: Assembly, claimed: Claimed) -> None:
         event = claimed.event
-        assert claimed.secret is not None, "a webhook has its secret from the start"
         assembly.failpoints.reach("delivery.before_send", [event.type])
         try:
+            assert claimed.secret is not None, "a webhook has its secret from the start"
             answer = self._poster.post(
                 claimed.target, claimed.secret, event.event_id, assembly.clock.now(), compose_webhook(event)
             )

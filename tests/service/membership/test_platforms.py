@@ -131,6 +131,14 @@ def test_a_closed_platform_gets_no_token(house: Membership, platform: dict[str, 
     refused(house.web.delete("/clients/none", headers=house.staff()), 404, "client.not_found")
 
 
+def test_closing_a_platform_is_told_once(house: Membership, platform: dict[str, Any]) -> None:
+    for _ in range(2):
+        house.web.delete(f"/clients/{platform['client_id']}", headers=house.staff("operator"))
+
+    (told,) = house.told("membership.client.closed")
+    assert (told["subject"], told["data"]) == (platform["client_id"], {"client_id": platform["client_id"]})
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [

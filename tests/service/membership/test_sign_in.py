@@ -205,6 +205,17 @@ def test_a_closed_account_signs_in_no_more(house: Membership) -> None:
     refused(house.web.delete("/accounts/none", headers=house.staff()), 404, "account.not_found")
 
 
+def test_closing_an_account_is_told_once(house: Membership) -> None:
+    account_id = staff_account(house, "secretariat")
+
+    for _ in range(2):
+        house.web.delete(f"/accounts/{account_id}", headers=house.staff("operator"))
+
+    (told,) = house.told("membership.account.closed")
+    assert (told["subject"], told["data"]) == (account_id, {"account_id": account_id})
+    assert "article" not in told
+
+
 def test_accounts_are_for_administrators(house: Membership) -> None:
     for method in ("GET", "DELETE"):
         path = "/accounts" if method == "GET" else "/accounts/some"

@@ -7,6 +7,11 @@ from typing import Any
 import pytest
 
 from services.notifications import tables
+from services.notifications.commands.deliveries import record_attempt
+from services.notifications.domain.deliveries import Attempt
+from shared.runtime.clock import ManualClock
+from shared.security.rate_limits import RateLimits
+from shared.web.app_factory import create_app
 from tests.service.notifications.conftest import Run
 from tests.service.notifications.driver import Notifications
 from tests.sinks import MailSink
@@ -25,7 +30,7 @@ def test_a_webhooks_secret_is_shown_once_and_never_again(house: Notifications) -
 
 
 def test_two_webhooks_have_two_secrets_and_an_inbox_has_none(house: Notifications) -> None:
-    secrets = {house.subscribe("webhook", "http://127.0.0.1:9/hook")["secret"] for _ in range(2)}
+    secrets = {house.subscribe("webhook", f"http://127.0.0.1:9/hook-{number}")["secret"] for number in range(2)}
 
     assert len(secrets) == 2
     assert house.subscribe()["secret"] is None
@@ -144,3 +149,98 @@ def test_nobody_subscribes_without_end(house: Notifications) -> None:
 
     assert house.post("/subscriptions", json={"event_types": ["*"], "channel": "inbox"}).status_code == 409
     assert house.subscribe(subject="bo")
+
+
+@pytest.mark.parametrize(
+    ("channel", "target", "another"),
+    [
+        ("email", "office@hetang.cn", "director@hetang.cn"),
+        ("webhook", "http://127.0.0.1:9/hook", "http://127.0.0.1:9/other"),
+    ],
+)
+def test_the_same_wish_a_second_time_is_refused_while_the_first_lives(
+    run: Run, mail_sink: MailSink, channel: str, target: str, another: str
+) -> None:
+    # given somebody who is told already
+    house = run(mail_sink)
+    mine = house.subscribe(channel, target, "meetings.*", "*")["subscription_id"]
+    body = {"event_types": ["*", "meetings.*", "*"], "channel": channel, "target": target}
+
+    # when he asks for the same once more, in another order
+    answer = house.post("/subscriptions", json=body)
+
+    # then he is refused, and nobody else, nor he for other events, another target, or once the first has ended
+    assert (answer.status_code, (answer.json or {})["code"]) == (409, "subscription.duplicate")
+    assert len(house.rows(tables.subscriptions)) == 1
+    assert house.post("/subscriptions", "bo", json=body).status_code == 201
+    assert house.post("/subscriptions", json={**body, "event_types": ["*"]}).status_code == 201
+    assert house.post("/subscriptions", json={**body, "target": another}).status_code == 201
+    house.client.delete(f"/subscriptions/{mine}", headers=house.headers())
+    assert house.post("/subscriptions", json=body).status_code == 201
+
+
+def test_who_was_gone_may_subscribe_the_same_receiver_again(house: Notifications) -> None:
+    house.subscribe("webhook", "http://127.0.0.1:9/hook")
+    house.hear()
+    (delivery,) = house.rows(tables.deliveries)
+    with house.assembly.begin() as work:
+        record_attempt(work, delivery["delivery_id"], Attempt(False, 5, 410, permanent=True))
+
+    assert house.subscribe("webhook", "http://127.0.0.1:9/hook")["secret"]
+
+
+def test_nobody_subscribes_faster_than_thirty_times_a_minute(house: Notifications, clock: ManualClock) -> None:
+    house.client.http = create_app(house.assembly, limits=RateLimits(clock)).test_client()
+    for _ in range(30):
+        house.subscribe()
+
+    answer = house.post("/subscriptions", json={"event_types": ["*"], "channel": "inbox"})
+
+    assert answer.status_code == 429
+    assert int(answer.headers["Retry-After"]) > 0
+    assert house.subscribe(subject="bo")
+    clock.advance(60)
+    assert house.subscribe()
+
+
+@pytest.mark.parametrize(
+    ("event_type", "name", "scope"),
+    [
+        ("membership.account.closed", "account_id", None),
+        ("membership.client.closed", "client_id", "subscriptions:write"),
+    ],
+)
+def test_who_may_no_longer_come_in_is_told_nothing_more(
+    house: Notifications, event_type: str, name: str, scope: str | None
+) -> None:
+    # given a person and a platform of one name, and somebody else, each with two subscriptions and a webhook on its way
+    bodies: list[dict[str, Any]] = [
+        {"event_types": ["*"], "channel": "webhook", "target": "http://127.0.0.1:9/hook"},
+        {"event_types": ["*"], "channel": "inbox"},
+    ]
+    for subject, kind in (("x-1", None), ("x-1", "subscriptions:write"), ("bo", None)):
+        for body in bodies:
+            assert house.post("/subscriptions", subject, scope=kind, json=body).status_code == 201
+    house.hear()
+
+    # when one of them is shut out
+    told = house.hear(event_type, "x-1", {name: "x-1"}, article=None)
+    house.hear(subject="m-2")
+
+    # then its subscriptions have ended as if it had unsubscribed, and the others' go on
+    kind = "person" if scope is None else "platform"
+    ended = [row for row in house.rows(tables.subscriptions) if row["deleted_at"]]
+    assert [(row["owner_kind"], row["owner"], row["target"], row["secret"]) for row in ended] == [
+        (kind, "x-1", None, None)
+    ] * 2
+    ids = {row["subscription_id"] for row in ended}
+    theirs = [row for row in house.rows(tables.deliveries) if row["subscription_id"] in ids]
+    assert sorted((row["channel"], row["state"]) for row in theirs) == [
+        ("inbox", "delivered"),
+        ("webhook", "cancelled"),
+    ]
+    assert not ids & {row["subscription_id"] for row in house.rows(tables.subscription_patterns)}
+    assert len(house.rows(tables.deliveries)) == 6 + 4 + 4
+    # and the archive has kept the event
+    assert told["id"] in {row["event_id"] for row in house.rows(tables.archive)}
+    assert house.parked() == []
