@@ -15,7 +15,7 @@ def configure_logging(level: str, service: str, *, json_lines: bool | None = Non
     """Set up once per process; `json_lines` defaults to true unless standard error is a terminal."""
     if json_lines is None:
         json_lines = not sys.stderr.isatty()
-    renderer = structlog.processors.JSONRenderer(ensure_ascii=False) if json_lines else structlog.dev.ConsoleRenderer()
+    renderer = structlog.processors.JSONRenderer(ensure_ascii=False) if json_lines else _readable()
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -32,6 +32,11 @@ def configure_logging(level: str, service: str, *, json_lines: bool | None = Non
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
     # pika reports every refused connection with a stack of its own; our relay and consumer say it in one line.
     logging.getLogger("pika").setLevel(logging.CRITICAL)
+
+
+def _readable() -> structlog.dev.ConsoleRenderer:
+    # The pretty traceback would print local variables, and those are codes, passwords and votes.
+    return structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
 
 
 def _naming(service: str) -> structlog.typing.Processor:

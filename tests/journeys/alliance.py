@@ -25,6 +25,8 @@ COMMITTEE = "executive_committee"
 GENERAL_MEETING = "general_meeting"
 #: A token lasts 600 s; it is renewed well before.
 TOKEN_SECONDS = 400.0
+#: How long a request is sent again while the alliance answers that there were too many.
+PATIENCE_SECONDS = 120.0
 #: Requests at the same time where a journey has many to make.
 AT_ONCE = 4
 
@@ -120,7 +122,13 @@ class Alliance:
         headers = {"Accept-Language": "en", **(kwargs.pop("headers", None) or {})}
         if method == "POST":
             headers.setdefault("Idempotency-Key", str(uuid.uuid4()))
-        answer = self.http.request(method, f"{self.deployment.urls[service]}/api/{path}", headers=headers, **kwargs)
+        url = f"{self.deployment.urls[service]}/api/{path}"
+        answer = self.http.request(method, url, headers=headers, **kwargs)
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while answer.status_code == 429 and time.monotonic() < deadline:
+            # A running demo limits rates, and a limited request has done nothing: we come back when we are told to.
+            threading.Event().wait(float(answer.headers.get("Retry-After", "1")))
+            answer = self.http.request(method, url, headers=headers, **kwargs)
         expected = (expect,) if isinstance(expect, int) else expect
         if expected is not None and answer.status_code not in expected:
             raise Answer(f"{method} {path}: {answer.status_code}, expected {expect}: {answer.text[:1000]}")

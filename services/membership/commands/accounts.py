@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from services.membership import tables
-from services.membership.domain.accounts import ACTIVE, CLOSED, INVITED, normalise_username
+from services.membership.domain.accounts import ACTIVE, CLOSED, INVITED, OPERATOR, normalise_username
 from services.membership.domain.credentials import matches
 from shared.errors import Conflict, NotFound, Unauthenticated
 from shared.persistence.unit_of_work import Reading, UnitOfWork
@@ -85,15 +85,25 @@ def close_account(work: UnitOfWork, account_id: str) -> None:
     article on it. Closing twice changes nothing.
     """
     mine = tables.accounts.c.account_id == account_id
-    row = work.lock(sa.select(tables.accounts.c.state).where(mine))
+    # Taken first: two operators who close each other at once would else both see the other still there.
+    work.lock(sa.select(tables.alliance.c.alliance_id))
+    row = work.lock(sa.select(tables.accounts.c.state, tables.accounts.c.staff_roles).where(mine))
     if row is None:
         raise NotFound("account.not_found")
     if row.state == CLOSED:
         return
+    if OPERATOR in row.staff_roles and not _has_other_operator(work, account_id):
+        raise Conflict("account.last_operator")
     work.execute(
         sa.update(tables.accounts).where(mine).values(state=CLOSED, password_hash=None, invitation_digest=None)
     )
     work.record("membership.account.closed", subject=account_id, data={"account_id": account_id})
+
+
+def _has_other_operator(work: UnitOfWork, account_id: str) -> bool:
+    accounts = tables.accounts
+    others = sa.select(accounts.c.staff_roles).where(accounts.c.state == ACTIVE, accounts.c.account_id != account_id)
+    return any(OPERATOR in row.staff_roles for row in work.all(others))
 
 
 def _account_named(username: str) -> sa.Select[Any]:

@@ -17,7 +17,8 @@ ACTIVE = "active"
 CLOSED = "closed"
 
 #: Roles that are given to a person. The other two follow from the roster (`derive_roles`).
-STAFF_ROLES = frozenset({"secretariat", "treasurer", "operator", "authority"})
+OPERATOR = "operator"
+STAFF_ROLES = frozenset({"secretariat", "treasurer", OPERATOR, "authority"})
 REPRESENTATIVE = "representative"
 COMMITTEE = "committee"
 

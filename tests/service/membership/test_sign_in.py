@@ -216,6 +216,16 @@ def test_closing_an_account_is_told_once(house: Membership) -> None:
     assert "article" not in told
 
 
+def test_the_last_operator_stays(house: Membership) -> None:
+    first = staff_account(house, "operator", username="first")
+    second = staff_account(house, "operator", username="second")
+
+    assert house.web.delete(f"/accounts/{first}", headers=house.staff("operator")).status_code == 204
+    refused(house.web.delete(f"/accounts/{second}", headers=house.staff("operator")), 409, "account.last_operator")
+
+    assert house.sign_in("second", PASSWORD).status_code == 200
+
+
 def test_accounts_are_for_administrators(house: Membership) -> None:
     for method in ("GET", "DELETE"):
         path = "/accounts" if method == "GET" else "/accounts/some"

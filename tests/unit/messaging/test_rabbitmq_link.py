@@ -8,6 +8,7 @@ import pika
 import pytest
 
 from shared.messaging.rabbitmq import link as link_module
+from shared.messaging.rabbitmq import publishing as publishing_module
 from shared.messaging.rabbitmq.publishing import RabbitPublisher
 from shared.messaging.transport import BrokerUnavailable, Message
 
@@ -25,7 +26,7 @@ def test_a_connection_that_cannot_even_be_made_does_not_end_the_thread(monkeypat
 
     monkeypatch.setattr(link_module, "SelectConnection", no_handles)
     monkeypatch.setattr(link_module, "RECONNECT_SECONDS", (0.001,))
-    monkeypatch.setattr("shared.messaging.rabbitmq.publishing.CONNECT_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(publishing_module, "CONNECT_WAIT_SECONDS", 0.05)
     publisher = RabbitPublisher(pika.ConnectionParameters())
 
     # when something is to be published
