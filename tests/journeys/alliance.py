@@ -117,11 +117,14 @@ class Alliance:
     def request(
         self, method: str, path: str, *, expect: int | tuple[int, ...] | None = None, **kwargs: Any
     ) -> httpx.Response:
-        """One request to `/api/<path>` of the service that `path` begins with; fails unless its status is expected."""
+        """One request to `/api/<path>` of the service that `path` begins with; fails unless its status is expected.
+
+        A POST gets an idempotency key of its own, unless `headers` has one, or None for none at all.
+        """
         service = path.partition("/")[0]
-        headers = {"Accept-Language": "en", **(kwargs.pop("headers", None) or {})}
-        if method == "POST":
-            headers.setdefault("Idempotency-Key", str(uuid.uuid4()))
+        given = {"Idempotency-Key": str(uuid.uuid4())} if method == "POST" else {}
+        given |= {"Accept-Language": "en", **(kwargs.pop("headers", None) or {})}
+        headers = {name: value for name, value in given.items() if value is not None}
         url = f"{self.deployment.urls[service]}/api/{path}"
         answer = self.http.request(method, url, headers=headers, **kwargs)
         deadline = time.monotonic() + PATIENCE_SECONDS

@@ -108,9 +108,9 @@ def test_a_form_at_fault_names_exactly_its_faulty_fields(alliance: Alliance) -> 
 
 
 def test_a_post_without_idempotency_key_is_refused(alliance: Alliance) -> None:
-    url = f"{alliance.deployment.urls['membership']}/api/membership/v1/applications"
+    headers = {"Idempotency-Key": None}
 
-    answer = alliance.http.post(url, json=new_unit_form())
+    answer = alliance.request("POST", "membership/v1/applications", json=new_unit_form(), headers=headers)
 
     expect_problem(answer, 400, set())
 
