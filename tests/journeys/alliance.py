@@ -122,7 +122,7 @@ class Alliance:
         A POST gets an idempotency key of its own, unless `headers` has one, or None for none at all.
         """
         service = path.partition("/")[0]
-        given = {"Idempotency-Key": str(uuid.uuid4())} if method == "POST" else {}
+        given: dict[str, str | None] = {"Idempotency-Key": str(uuid.uuid4())} if method == "POST" else {}
         given |= {"Accept-Language": "en", **(kwargs.pop("headers", None) or {})}
         headers = {name: value for name, value in given.items() if value is not None}
         url = f"{self.deployment.urls[service]}/api/{path}"
