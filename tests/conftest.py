@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -72,6 +73,22 @@ def virtual_host(broker: Broker) -> Iterator[VirtualHost]:
     """A room of this test's own in the broker."""
     with broker.virtual_host() as room:
         yield room
+
+
+#: How long threads that are ending may take after a test, in seconds.
+THREAD_SECONDS = 5.0
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_left_behind() -> Iterator[None]:
+    """A thread that outlives its test works on in the next one; what is started must be stopped."""
+    before = set(threading.enumerate())
+    yield
+    started = [thread for thread in threading.enumerate() if thread not in before]
+    for thread in started:
+        thread.join(THREAD_SECONDS)
+    left = [thread.name for thread in started if thread.is_alive()]
+    assert not left, f"threads outlive the test: {left}"
 
 
 #: The databases that everything with a database is tested on.

@@ -60,6 +60,7 @@ def postgresql(settings: dict[str, str], *, direct: bool = False) -> PostgreSQL:
         ports={5432: port},
         environment={"POSTGRES_USER": USER, "POSTGRES_PASSWORD": PASSWORD, "POSTGRES_DB": "postgres"},
         command=["postgres", *flags],
+        in_memory=None if settings.get("fsync") == "on" else "/var/lib/postgresql/data",
     )
     server = PostgreSQL(
         host=HOST,
@@ -137,13 +138,22 @@ def _own_address(container: Any, port: int) -> str | None:
     return next((address for address in addresses if is_listening(port, address)), None)
 
 
-def _start(image: str, *, ports: dict[int, int], environment: dict[str, str], command: Any = None) -> Any:
+def _start(
+    image: str,
+    *,
+    ports: dict[int, int],
+    environment: dict[str, str],
+    command: Any = None,
+    in_memory: str | None = None,
+) -> Any:
     client = engine()
     _remove_left_behind(client)
     _ensure_image(client, image)
     from testcontainers.core.container import DockerContainer
 
     container = DockerContainer(image, command=command, env=environment, labels={OWNER_LABEL: _owner(os.getpid())})
+    if in_memory is not None:
+        container.tmpfs[in_memory] = "rw"  # a database copied for every test is a thousand files
     for inside, outside in ports.items():
         container.ports[str(inside)] = (HOST, outside)  # type: ignore[assignment] # docker-py's form for loopback only
     return container.start()
