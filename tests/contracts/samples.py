@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from shared.messaging.contracts import EVERYTHING, Consumed, Published
 from shared.runtime.assembly import load_service
 from shared.runtime.service import Service
@@ -54,6 +56,9 @@ def _read(file: Path) -> Sample:
 SERVICES: list[Service] = [load_service(name) for name in NAMES]
 SAMPLES: list[Sample] = [_read(file) for file in sorted(FOLDER.iterdir())]
 PUBLISHED: Mapping[str, Published] = {name: each for service in SERVICES for name, each in service.publishes.items()}
+
+#: Runs a test once per golden file.
+every_sample = pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name.removesuffix(".json"))
 
 
 def view_of(service: Service, event_type: str) -> Consumed | None:

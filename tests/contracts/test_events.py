@@ -15,9 +15,8 @@ from jsonschema import Draft202012Validator
 from shared.messaging.contracts import EVERYTHING, json_schema, take_view
 from shared.messaging.envelope import parse, schema_of, source_of
 from shared.runtime.service import Service
-from tests.contracts.samples import PUBLISHED, SAMPLES, SERVICES, Sample, view_of
+from tests.contracts.samples import PUBLISHED, SAMPLES, SERVICES, Sample, every_sample, view_of
 
-every_sample = pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name.removesuffix(".json"))
 EDGES = [
     pytest.param(service, sample, id=f"{service.name}-{sample.name.removesuffix('.json')}")
     for service in SERVICES
