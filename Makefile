@@ -34,6 +34,10 @@ lint: setup ## style, types, and the import rules of the house
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
+.PHONY: faults
+faults: setup ## strike every fault on real RabbitMQ and PostgreSQL, COUNT times each; the report is var/faults.md
+	@LIANMENG_FAULTS=$(or $(COUNT),5) exec $(PY) -m pytest tests/faults $(ARGS)
+
 .PHONY: format
 format: setup ## let ruff write the style
 	@$(VENV)/bin/ruff check --fix .
