@@ -219,7 +219,11 @@ def test_a_server_that_is_not_there_is_a_reset() -> None:
     with socket.create_server((HOST, 0)) as nobody:
         port = nobody.getsockname()[1]
 
+    def knock(proxy: Proxy) -> bytes:
+        with socket.socket() as client:
+            client.connect((HOST, proxy.port))
+            return client.recv(1)
+
     # Whether it meets the connect or the first read is the kernel's choice.
-    with Proxy(port) as proxy, socket.socket() as client, pytest.raises(ConnectionResetError):
-        client.connect((HOST, proxy.port))
-        client.recv(1)
+    with Proxy(port) as proxy, pytest.raises(ConnectionResetError):
+        knock(proxy)
