@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 from sqlalchemy.exc import OperationalError
 
-from shared.errors import Refusal, Unavailable
+from shared.errors import Invalid, Refusal, Unavailable
 from shared.messaging import inbox
 from shared.messaging.contracts import EVERYTHING, Consumed, Reaction, take_view
 from shared.messaging.envelope import Event, parse
-from shared.messaging.inbox import Arrival
+from shared.messaging.inbox import Arrival, Standing
 from shared.messaging.retry import EVENT_DELAYS_SECONDS, delay_seconds
 from shared.persistence.unit_of_work import Cause, UnitOfWork, Units
 from shared.runtime.failpoints import Failpoints
@@ -26,6 +26,8 @@ from shared.runtime.logging import get_logger
 
 #: Source under which a message is kept that could not be read far enough to know its own.
 UNREADABLE = "unreadable"
+#: Reason of an event that came after a later one of its subject had its effect.
+OUT_OF_ORDER = "event.out_of_order"
 #: Deferred events tried in one go.
 RETRY_BATCH = 50
 
@@ -118,21 +120,36 @@ class Consumer:
     def _take_in(self, work: UnitOfWork, batch: Sequence[_Taken]) -> Counts:
         counts = Counts()
         arrivals = [taken.arrival for taken in batch]
-        held = inbox.held_back(work, arrivals)
+        standings = inbox.standings(work, arrivals)
         fresh = inbox.note_done(work, arrivals)
         for taken in batch:
-            if taken.arrival.key not in fresh:
+            arrival = taken.arrival
+            if arrival.key not in fresh:
                 counts.duplicates += 1
                 continue
-            fresh.discard(taken.arrival.key)
-            if taken.arrival.order in held:
-                inbox.put_behind(work, taken.arrival)
-                counts.deferred += 1
-                continue
-            assert taken.event is not None
-            self._react(work, taken.event)
-            counts.done += 1
+            fresh.discard(arrival.key)
+            standing = standings.get(arrival.order, inbox.UNHEARD)
+            standings[arrival.order] = self._take_fresh(work, taken, standing, counts)
         return counts
+
+    def _take_fresh(self, work: UnitOfWork, taken: _Taken, standing: Standing, counts: Counts) -> Standing:
+        """React to an event whose turn it is; hold one whose turn it is not. Returns how far its subject is then."""
+        arrival = taken.arrival
+        if standing.is_open:
+            inbox.hold(work, arrival, inbox.DEFERRED, inbox.BEHIND)
+            counts.deferred += 1
+            return standing
+        if arrival.sequence <= standing.done_to:
+            # No copy, and yet behind one that had its effect: the bus or the publisher broke the order. What it would
+            # do now nobody can say in general; a person decides.
+            inbox.hold(work, arrival, inbox.PARKED, str(Invalid(OUT_OF_ORDER, done_to=standing.done_to)))
+            counts.parked += 1
+            log.error("consumer.out_of_order", event_id=arrival.event_id, type=arrival.type, done_to=standing.done_to)
+            return Standing(is_open=True, done_to=standing.done_to)
+        assert taken.event is not None
+        self._react(work, taken.event)
+        counts.done += 1
+        return Standing(is_open=False, done_to=arrival.sequence)
 
     def _react(self, work: UnitOfWork, event: Event) -> None:
         work.cause = event.as_cause()
@@ -207,6 +224,7 @@ class Consumer:
         self.counts.done += counts.done
         self.counts.duplicates += counts.duplicates
         self.counts.deferred += counts.deferred
+        self.counts.parked += counts.parked
 
 
 def _is_final(error: Exception) -> bool:

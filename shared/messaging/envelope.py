@@ -154,7 +154,13 @@ def _text(envelope: Mapping[str, Any], name: str) -> str:
 
 def _is_storable(text: str) -> bool:
     # JSON can spell half a surrogate pair, and a database can store neither that nor NUL.
-    return not any(character == "\x00" or "\ud800" <= character <= "\udfff" for character in text)
+    if text.isascii():
+        return "\x00" not in text
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return "\x00" not in text
 
 
 def _optional(envelope: Mapping[str, Any], name: str) -> str | None:

@@ -16,12 +16,16 @@ import sqlalchemy as sa
 
 from shared.errors import NotFound
 from shared.persistence.columns import Utc, kernel_metadata
-from shared.persistence.database import insert_ignoring_conflicts
+from shared.persistence.database import insert_ignoring_conflicts, listing
 from shared.persistence.unit_of_work import Reading, UnitOfWork
 
 DONE = "done"
 DEFERRED = "deferred"
 PARKED = "parked"
+#: Closed by an operator: it has no effect and holds nothing back, and its body is kept.
+DISCARDED = "discarded"
+#: States in which something is still to be done, and which hold back later events of the subject.
+OPEN = (DEFERRED, PARKED)
 #: Reason of an event that waits for an earlier one of its subject.
 BEHIND = "waits behind an earlier event of its subject"
 #: Longest reason kept, in characters.
@@ -43,14 +47,15 @@ inbox = sa.Table(
     sa.Column("body", sa.LargeBinary),
     sa.Column("received_at", Utc, nullable=False),
     sa.Column("settled_at", Utc),
-    sa.CheckConstraint("state IN ('done', 'deferred', 'parked')", name="state"),
+    sa.CheckConstraint("state IN ('done', 'deferred', 'parked', 'discarded')", name="state"),
+    sa.Index(None, "source", "subject", "sequence"),
     sa.Index(
         "ix_inbox_open",
         "source",
         "subject",
         "sequence",
-        postgresql_where=sa.text("state <> 'done'"),
-        sqlite_where=sa.text("state <> 'done'"),
+        postgresql_where=sa.text("state IN ('deferred', 'parked')"),
+        sqlite_where=sa.text("state IN ('deferred', 'parked')"),
     ),
     sa.Index(
         "ix_inbox_due",
@@ -83,26 +88,49 @@ class Arrival:
         return self.source, self.subject
 
 
+#: A row's key as one text; neither part holds a blank.
+_KEY = (inbox.c.source + " " + inbox.c.event_id).label("key")
+
+
 def note_done(work: UnitOfWork, arrivals: Sequence[Arrival]) -> set[tuple[str, str]]:
     """Write rows as done; returns the keys that are new here. The others were had before."""
     rows = [
         {**_columns(arrival), "state": DONE, "attempts": 1, "received_at": work.now, "settled_at": work.now}
         for arrival in arrivals
     ]
-    key: Any = sa.literal_column("source || ' ' || event_id").label("key")
-    inserted = insert_ignoring_conflicts(work.connection, inbox, rows, key)
+    inserted = insert_ignoring_conflicts(work.connection, inbox, rows, _KEY)
     return {(source, event_id) for source, _, event_id in (text.partition(" ") for text in inserted)}
 
 
-def held_back(reading: Reading, arrivals: Sequence[Arrival]) -> set[tuple[str, str]]:
-    """The (source, subject) pairs among these that have an event still open."""
-    subjects = {arrival.subject for arrival in arrivals}
-    rows = reading.all(
-        sa.select(inbox.c.source, inbox.c.subject)
-        .where(inbox.c.subject.in_(subjects), inbox.c.state != DONE)
-        .distinct()
+@dataclass(frozen=True)
+class Standing:
+    """How far a subject has come here."""
+
+    #: Whether an event of it is still open.
+    is_open: bool
+    #: Sequence of the latest event of it that had its effect; -1 when none had.
+    done_to: int
+
+
+#: How far a subject has come of which nothing arrived yet.
+UNHEARD = Standing(is_open=False, done_to=-1)
+
+
+def standings(reading: Reading, arrivals: Sequence[Arrival]) -> dict[tuple[str, str], Standing]:
+    """How far the (source, subject) of each arrival has come. Two index look-ups each, however long its history."""
+    orders = sorted({arrival.order for arrival in arrivals})
+    given, params = listing(
+        reading.connection, source=[source for source, _ in orders], subject=[subject for _, subject in orders]
     )
-    return {(row.source, row.subject) for row in rows}
+    same = (inbox.c.source == given.c.source, inbox.c.subject == given.c.subject)
+    is_open = sa.exists().where(*same, inbox.c.state.in_(OPEN))
+    done_to = sa.select(inbox.c.sequence).where(*same, inbox.c.state == DONE).order_by(inbox.c.sequence.desc()).limit(1)
+    looked_up = sa.select(
+        given.c.source, given.c.subject, is_open.label("is_open"), done_to.scalar_subquery().label("done_to")
+    )
+    return {
+        (row.source, row.subject): Standing(row.is_open, row.done_to or 0) for row in reading.execute(looked_up, params)
+    }
 
 
 def put_aside(
@@ -120,17 +148,25 @@ def put_aside(
     row = {**_columns(arrival), **values, "received_at": work.now}
     if insert_ignoring_conflicts(work.connection, inbox, [row], inbox.c.event_id):
         return True
-    # Here already: from an earlier attempt. One that is done stays done, whatever a late copy runs into.
-    changed = work.execute(inbox.update().where(*_is(*arrival.key), inbox.c.state != DONE).values(**values))
+    # Here already: from an earlier attempt. One that is closed stays closed, whatever a late copy runs into.
+    changed = work.execute(inbox.update().where(*_is(*arrival.key), inbox.c.state.in_(OPEN)).values(**values))
     return bool(changed.rowcount)
 
 
-def put_behind(work: UnitOfWork, arrival: Arrival) -> None:
-    """Turn the row just noted as done into one that waits behind an earlier event of its subject."""
+def hold(work: UnitOfWork, arrival: Arrival, state: str, reason: str) -> None:
+    """Turn the row just noted as done into one that waits: deferred behind an earlier event, or parked."""
+    next_attempt_at = work.now if state == DEFERRED else None
     work.execute(
         inbox.update()
         .where(*_is(*arrival.key))
-        .values(state=DEFERRED, attempts=0, reason=BEHIND, next_attempt_at=work.now, body=arrival.body, settled_at=None)
+        .values(
+            state=state,
+            attempts=0,
+            reason=reason,
+            next_attempt_at=next_attempt_at,
+            body=arrival.body,
+            settled_at=None,
+        )
     )
 
 
@@ -140,7 +176,7 @@ def due(reading: Reading, limit: int) -> list[tuple[str, str]]:
     blocked = sa.exists().where(
         earlier.c.source == inbox.c.source,
         earlier.c.subject == inbox.c.subject,
-        earlier.c.state != DONE,
+        earlier.c.state.in_(OPEN),
         sa.or_(
             earlier.c.sequence < inbox.c.sequence,
             sa.and_(earlier.c.sequence == inbox.c.sequence, earlier.c.event_id < inbox.c.event_id),
@@ -196,7 +232,7 @@ def parked(reading: Reading, limit: int = 100) -> list[dict[str, Any]]:
 def inbox_state(reading: Reading) -> dict[str, float]:
     """For metrics: how many events are `deferred` and `parked`."""
     rows = reading.all(
-        sa.select(inbox.c.state, sa.func.count().label("count")).where(inbox.c.state != DONE).group_by(inbox.c.state)
+        sa.select(inbox.c.state, sa.func.count().label("count")).where(inbox.c.state.in_(OPEN)).group_by(inbox.c.state)
     )
     counts = {row.state: float(row.count) for row in rows}  # type: ignore[arg-type]
     return {DEFERRED: counts.get(DEFERRED, 0.0), PARKED: counts.get(PARKED, 0.0)}

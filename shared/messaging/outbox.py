@@ -2,12 +2,14 @@
 
 There is no cursor: what is unsent is found by `sent_at IS NULL`, so a transaction that commits late is found late
 rather than skipped. Order holds per subject: a counter row per subject gives the sequence and keeps a second writer
-of the same subject waiting until the first has committed.
+of the same subject waiting until the first has committed. A unit's events are written together, just before its commit.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +18,7 @@ import sqlalchemy as sa
 from shared.messaging import envelope
 from shared.messaging.contracts import Published, check_published
 from shared.persistence.columns import CountingKey, Identifier, Utc, kernel_metadata
-from shared.persistence.database import count_up
+from shared.persistence.database import count_up, count_up_each, insert_many, is_among
 from shared.persistence.unit_of_work import Cause, Reading, UnitOfWork
 from shared.runtime.clock import rfc3339
 
@@ -49,6 +51,31 @@ outbox_subjects = sa.Table(
     sa.Column("sequence", sa.BigInteger, nullable=False),
 )
 
+#: The service's feed, one row: the last number given, and the last one whose event was removed for its age.
+outbox_feed = sa.Table(
+    "outbox_feed",
+    kernel_metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("head", sa.BigInteger, nullable=False),
+    sa.Column("pruned_to", sa.BigInteger, nullable=False, server_default="0"),
+)
+#: The id of its only row.
+FEED = 1
+
+
+@dataclass(frozen=True)
+class Noted:
+    """An event that will be written when its unit commits; its sequence is not known yet."""
+
+    event_id: str
+    type: str
+    major: int
+    subject: str
+    data: Mapping[str, Any]
+    cause: Cause
+    article: str | None
+    time: datetime
+
 
 class Outbox:
     """Records the events of one service. The `Recorder` of its units of work."""
@@ -57,7 +84,7 @@ class Outbox:
         self._service = service
         self._publishes = publishes
 
-    def __call__(
+    def note(
         self,
         work: UnitOfWork,
         event_type: str,
@@ -66,75 +93,88 @@ class Outbox:
         data: Mapping[str, Any],
         correlation_id: str,
         article: str | None,
-    ) -> str:
-        """Write the event into the unit's transaction; returns its id."""
+    ) -> Noted:
+        """See the port."""
         plain = {name: _as_json(value) for name, value in data.items()}
         contract = check_published(self._publishes, event_type, plain)
-        sequence = count_up(work.connection, outbox_subjects, {"subject": subject}, "sequence")
-        event_id = work.ids.new_id()
-        built = envelope.build(
-            event_id=event_id,
-            event_type=event_type,
+        return Noted(
+            event_id=work.ids.new_id(),
+            type=event_type,
             major=contract.major,
-            service=self._service,
             subject=subject,
-            sequence=sequence,
-            time=work.now,
             data=plain,
             cause=Cause(correlation_id, work.cause.causation_id, work.cause.traceparent),
             article=article or contract.article,
+            time=work.now,
         )
-        work.execute(
-            outbox.insert().values(
-                event_id=event_id,
-                type=event_type,
-                subject=subject,
-                sequence=sequence,
-                envelope=envelope.encode(built),
-                recorded_at=work.now,
-            )
+
+    def write(self, connection: sa.Connection, recorded: Sequence[Noted]) -> None:
+        """See the port. Takes the subjects' counters, and keeps them locked until the transaction ends."""
+        counts = Counter(noted.subject for noted in recorded)
+        last = count_up_each(connection, outbox_subjects, "subject", "sequence", counts)
+        following = {subject: last[subject] - count + 1 for subject, count in counts.items()}
+        rows = []
+        for noted in recorded:
+            rows.append(self._row(noted, following[noted.subject]))
+            following[noted.subject] += 1
+        insert_many(connection, outbox, rows)
+
+    def _row(self, noted: Noted, sequence: int) -> dict[str, Any]:
+        built = envelope.build(
+            event_id=noted.event_id,
+            event_type=noted.type,
+            major=noted.major,
+            service=self._service,
+            subject=noted.subject,
+            sequence=sequence,
+            time=noted.time,
+            data=noted.data,
+            cause=noted.cause,
+            article=noted.article,
         )
-        return event_id
+        return {
+            "event_id": noted.event_id,
+            "type": noted.type,
+            "subject": noted.subject,
+            "sequence": sequence,
+            "envelope": envelope.encode(built),
+            "recorded_at": noted.time,
+        }
 
 
 def _as_json(value: Any) -> Any:
     return rfc3339(value) if isinstance(value, datetime) else value
 
 
-def unsent(reading: Reading, limit: int, *, without: Collection[str] = ()) -> list[sa.Row[Any]]:
-    """The oldest unsent rows, at most one per subject; none of the subjects in `without`.
-
-    One per subject, because a batch is confirmed message by message: were the first of two refused and the second
-    taken, their order would be lost.
-    """
-    waiting = sa.select(outbox).where(outbox.c.sent_at.is_(None))
+def unsent(reading: Reading, limit: int, *, without: Collection[str] = ()) -> Sequence[sa.Row[Any]]:
+    """The oldest unsent rows (position, event_id, type, subject, envelope); none of the subjects in `without`."""
+    waiting = sa.select(outbox.c.position, outbox.c.event_id, outbox.c.type, outbox.c.subject, outbox.c.envelope).where(
+        outbox.c.sent_at.is_(None)
+    )
     if without:
         waiting = waiting.where(outbox.c.subject.not_in(without))
-    rows = reading.all(waiting.order_by(outbox.c.position).limit(limit))
-    first: dict[str, sa.Row[Any]] = {}
-    for row in rows:
-        first.setdefault(row.subject, row)
-    return list(first.values())
+    return reading.all(waiting.order_by(outbox.c.position).limit(limit))
 
 
 def mark_sent(work: UnitOfWork, positions: Sequence[int]) -> None:
     """Note that the broker has confirmed these, and give each the next number of the feed."""
-    # Only rows still unsent: should a second relay have been at work, numbering a row twice would tear a gap.
-    still = work.all(
-        sa.select(outbox.c.position)
-        .where(outbox.c.position.in_(positions), outbox.c.sent_at.is_(None))
-        .order_by(outbox.c.position)
-        .with_for_update()
-    )
-    if not still:
+    if not positions:
         return
-    last: int = work.scalar(sa.select(sa.func.coalesce(sa.func.max(outbox.c.feed_number), 0)))
-    work.execute(
-        outbox.update()
-        .where(outbox.c.position == sa.bindparam("at_position"))
-        .values(sent_at=work.now, feed_number=sa.bindparam("number")),
-        [{"at_position": row.position, "number": last + offset} for offset, row in enumerate(still, start=1)],
+    # The feed's row first: should a second relay be at work, it waits here, and then finds these rows sent. Numbering
+    # a row twice would tear a gap.
+    head = count_up(work.connection, outbox_feed, {"id": FEED}, "head", by=0)
+    still = (
+        sa.select(outbox.c.position, sa.func.row_number().over(order_by=outbox.c.position).label("place"))
+        .where(is_among(work.connection, outbox.c.position, "positions"), outbox.c.sent_at.is_(None))
+        .subquery("still")
     )
+    marked = work.execute(
+        outbox.update()
+        .where(outbox.c.position == still.c.position)
+        .values(sent_at=work.now, feed_number=sa.bindparam("head", type_=sa.BigInteger) + still.c.place),
+        {"positions": list(positions), "head": head},
+    )
+    count_up(work.connection, outbox_feed, {"id": FEED}, "head", by=marked.rowcount)
 
 
 def is_sent(reading: Reading, event_id: str) -> bool:

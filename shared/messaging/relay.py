@@ -45,7 +45,7 @@ class Relay:
         types = [row.type for row in rows]
         self._failpoints.reach("relay.before_publish", types)
         outcomes = self._publisher.publish(
-            [Message(row.event_id, row.type, row.envelope.encode("utf-8")) for row in rows]
+            [Message(row.event_id, row.type, row.subject, row.envelope.encode("utf-8")) for row in rows]
         )
         confirmed = [row.position for row, reason in zip(rows, outcomes, strict=True) if reason is None]
         refused = [(row, reason) for row, reason in zip(rows, outcomes, strict=True) if reason is not None]
@@ -53,6 +53,7 @@ class Relay:
         if confirmed:
             with self._units.begin(quiet=True) as work:
                 mark_sent(work, confirmed)
+        self._failpoints.reach("relay.after_mark", types)
         if refused:
             self._refused_subjects.update(row.subject for row, _ in refused)
             # One line a batch: with a queue gone there may be thousands, and each is tried again every few seconds.

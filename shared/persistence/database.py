@@ -6,9 +6,11 @@ Opens connections lazily, so that nothing is shared across a fork. Transactions 
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -87,28 +89,116 @@ def _begin_sqlite(connection: sa.Connection) -> None:
     connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
 
+def insert_many(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows that all name the same columns, in their order."""
+    if len(rows) > 1 and connection.dialect.name == "postgresql":
+        names = tuple(rows[0])
+        connection.execute(_insert_listed(table, names), _as_arrays(names, rows))
+    elif rows:
+        connection.execute(table.insert(), [dict(row) for row in rows])
+
+
 def insert_ignoring_conflicts(
     connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]], returning: sa.Column[Any]
 ) -> list[Any]:
     """INSERT … ON CONFLICT DO NOTHING; returns the `returning` values of the rows that really went in."""
     if not rows:
         return []
+    if len(rows) > 1 and connection.dialect.name == "postgresql":
+        names = tuple(rows[0])
+        statement = _insert_listed(table, names, returning)
+        return list(connection.execute(statement, _as_arrays(names, rows)).scalars())
     insert: Any = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     statement = insert(table).on_conflict_do_nothing().returning(returning)
     # Rows as parameters: with the rows in it, a statement would be compiled anew each time, at 0.6 ms.
     return list(connection.execute(statement, [dict(row) for row in rows]).scalars())
 
 
-def count_up(connection: sa.Connection, table: sa.Table, key: Mapping[str, Any], column: str) -> int:
-    """Add one to a counter row, making it on first use; the row stays locked until the transaction ends."""
+@lru_cache(maxsize=256)
+def _insert_listed(table: sa.Table, names: tuple[str, ...], returning: Any = None) -> Any:
+    """INSERT … SELECT … FROM unnest(…): one text however many rows, so nothing is planned or compiled anew.
+
+    The rows go in in their order: identity columns count up along it. With `returning`, conflicts are passed over.
+    """
+    arrays = [sa.bindparam(f"all_{name}", type_=postgresql.ARRAY(table.c[name].type)) for name in names]
+    listed = (
+        sa.func.unnest(*arrays)
+        .table_valued(*(sa.column(name, table.c[name].type) for name in names), name="listed")
+        .render_derived()
+    )
+    statement = postgresql.insert(table).from_select(names, sa.select(*(listed.c[name] for name in names)))
+    return statement if returning is None else statement.on_conflict_do_nothing().returning(returning)
+
+
+def _as_arrays(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    return {f"all_{name}": [row[name] for row in rows] for name in names}
+
+
+def listing(connection: sa.Connection, **columns: Sequence[str]) -> tuple[sa.Subquery, dict[str, Any]]:
+    """Texts as a table of these columns, to join with, and the parameters that fill it: one statement for any length."""
+    names = tuple(columns)
+    if connection.dialect.name == "postgresql":
+        return _listing_postgresql(names), {name: list(values) for name, values in columns.items()}
+    return _listing_sqlite(names), {"listed": json.dumps(list(zip(*columns.values(), strict=True)))}
+
+
+@lru_cache(maxsize=32)
+def _listing_postgresql(names: tuple[str, ...]) -> sa.Subquery:
+    arrays = [sa.bindparam(name, type_=postgresql.ARRAY(sa.Text)) for name in names]
+    listed = (
+        sa.func.unnest(*arrays)
+        .table_valued(*(sa.column(name, sa.Text) for name in names), name="listed")
+        .render_derived()
+    )
+    return sa.select(*(listed.c[name] for name in names)).subquery("given")
+
+
+@lru_cache(maxsize=32)
+def _listing_sqlite(names: tuple[str, ...]) -> sa.Subquery:
+    listed = sa.func.json_each(sa.bindparam("listed", type_=sa.Text)).table_valued("value", name="listed")
+    texts = [sa.func.json_extract(listed.c.value, f"$[{n}]", type_=sa.Text).label(name) for n, name in enumerate(names)]
+    return sa.select(*texts).subquery("given")
+
+
+def is_among(connection: sa.Connection, column: sa.Column[Any], name: str) -> sa.ColumnElement[bool]:
+    """Whether the column's value is in the list given as parameter `name`: one statement for any length."""
+    if connection.dialect.name == "postgresql":
+        return column == sa.any_(sa.bindparam(name, type_=postgresql.ARRAY(column.type)))
+    return column.in_(sa.bindparam(name, expanding=True))
+
+
+def count_up(connection: sa.Connection, table: sa.Table, key: Mapping[str, Any], column: str, by: int = 1) -> int:
+    """Add to a counter row, making it on first use; the row stays locked until the transaction ends."""
     insert: Any = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     statement = (
         insert(table)
-        .values(**key, **{column: 1})
-        .on_conflict_do_update(index_elements=list(key), set_={column: table.c[column] + 1})
+        .values(**key, **{column: by})
+        .on_conflict_do_update(index_elements=list(key), set_={column: table.c[column] + by})
         .returning(table.c[column])
     )
     return int(connection.execute(statement).scalar_one())
+
+
+def count_up_each(
+    connection: sa.Connection, table: sa.Table, key: str, column: str, counts: Mapping[str, int]
+) -> dict[str, int]:
+    """`count_up` for many keys of one text column, each by its count.
+
+    Always in the same order: two transactions with the same keys wait for one another, and never in a circle.
+    """
+    ordered = sorted(counts)
+    if len(ordered) > 1 and connection.dialect.name == "postgresql":
+        params = _as_arrays((key, column), [{key: name, column: counts[name]} for name in ordered])
+        return {row[0]: row[1] for row in connection.execute(_count_up_listed(table, key, column), params)}
+    return {name: count_up(connection, table, {key: name}, column, counts[name]) for name in ordered}
+
+
+@lru_cache(maxsize=32)
+def _count_up_listed(table: sa.Table, key: str, column: str) -> Any:
+    statement = _insert_listed(table, (key, column))
+    return statement.on_conflict_do_update(
+        index_elements=[key], set_={column: table.c[column] + statement.excluded[column]}
+    ).returning(table.c[key], table.c[column])
 
 
 class Leadership:

@@ -14,9 +14,10 @@ from typing import Any, Protocol
 
 import sqlalchemy as sa
 
-from shared.persistence.database import Database, insert_ignoring_conflicts
+from shared.persistence.database import Database, insert_ignoring_conflicts, insert_many
 from shared.persistence.wakeups import Wakeups
 from shared.runtime.clock import Clock
+from shared.runtime.failpoints import Failpoints
 from shared.runtime.identifiers import Identifiers
 
 
@@ -29,10 +30,24 @@ class Cause:
     traceparent: str | None = None
 
 
-class Recorder(Protocol):
-    """Writes an event into the outbox of the unit's transaction."""
+class Recorded(Protocol):
+    """An event that a unit has recorded and not yet written."""
 
-    def __call__(
+    @property
+    def event_id(self) -> str:
+        """The event's id."""
+        ...
+
+    @property
+    def type(self) -> str:
+        """The event's type."""
+        ...
+
+
+class Recorder(Protocol):
+    """Writes events into the outbox of a unit's transaction."""
+
+    def note(
         self,
         work: UnitOfWork,
         event_type: str,
@@ -41,8 +56,12 @@ class Recorder(Protocol):
         data: Mapping[str, Any],
         correlation_id: str,
         article: str | None,
-    ) -> str:
-        """Returns the event's id."""
+    ) -> Recorded:
+        """Check an event against its contract and give it an id; nothing is written yet."""
+        ...
+
+    def write(self, connection: sa.Connection, recorded: Sequence[Any]) -> None:
+        """Write what was noted, in that order."""
         ...
 
 
@@ -50,9 +69,14 @@ class Reading:
     """A consistent look at one service's database."""
 
     def __init__(self, connection: sa.Connection, now: datetime) -> None:
-        self.connection = connection
+        self._connection = connection
         #: The one instant of this unit: all its rows and events carry the same time.
         self.now = now
+
+    @property
+    def connection(self) -> sa.Connection:
+        """Where the statements go."""
+        return self._connection
 
     def execute(self, statement: sa.Executable, params: Any = None) -> sa.CursorResult[Any]:
         """Run a statement."""
@@ -85,9 +109,25 @@ class UnitOfWork(Reading):
         self.ids = ids
         self.cause = cause
         self._recorder = recorder
-        #: Whether this unit has recorded an event: then the relay has work.
-        self.has_recorded = False
+        self._unwritten: list[Recorded] = []
+        #: Types of the events recorded so far.
+        self.recorded_types: list[str] = []
+        self._added: dict[sa.Table, list[Mapping[str, Any]]] = {}
         self._callbacks: list[Callable[[], None]] = []
+
+    @property
+    def connection(self) -> sa.Connection:
+        """Where the statements go. Rows added so far are written first, so that every statement sees them."""
+        self._write_added()
+        return self._connection
+
+    def add(self, table: sa.Table, values: Mapping[str, Any]) -> None:
+        """Insert a row, together with the others of its table, before the next statement or the commit.
+
+        For rows that come by the hundred: a batch of events that each add one becomes one statement. All rows added
+        to a table in one unit name the same columns. A conflict is an error, and shows when the rows are written.
+        """
+        self._added.setdefault(table, []).append(values)
 
     def record(
         self,
@@ -100,11 +140,12 @@ class UnitOfWork(Reading):
     ) -> str:
         """Record an event: it is published if, and only if, this unit commits. Returns the event's id.
 
+        It is written with all others of the unit just before the commit; its sequence is given then.
+
         `correlation_id` defaults to the cause's; commands on a stored application or ballot pass the one stored
         with it, so that a story told over days keeps one thread.
         """
-        self.has_recorded = True
-        return self._recorder(
+        recorded = self._recorder.note(
             self,
             event_type,
             subject=subject,
@@ -112,6 +153,9 @@ class UnitOfWork(Reading):
             correlation_id=correlation_id or self.cause.correlation_id,
             article=article,
         )
+        self._unwritten.append(recorded)
+        self.recorded_types.append(recorded.type)
+        return recorded.event_id
 
     def lock(self, statement: sa.Select[Any]) -> sa.Row[Any] | None:
         """The first row, locked until the unit ends. On SQLite the unit already excludes all other writers."""
@@ -126,6 +170,21 @@ class UnitOfWork(Reading):
         """Call `callback` once the unit is stored. Not called when it rolls back."""
         self._callbacks.append(callback)
 
+    def write(self) -> None:
+        """Write what was added and recorded. Called by the factory before the commit.
+
+        Events last, all at once: the counters of their subjects stay locked no longer than they must.
+        """
+        self._write_added()
+        unwritten, self._unwritten = self._unwritten, []
+        if unwritten:
+            self._recorder.write(self._connection, unwritten)
+
+    def _write_added(self) -> None:
+        added, self._added = self._added, {}
+        for table, rows in added.items():
+            insert_many(self._connection, table, rows)
+
     def run_callbacks(self) -> None:
         """Called once by the factory after the commit."""
         for callback in self._callbacks:
@@ -136,13 +195,20 @@ class Units:
     """Opens units of work on one database."""
 
     def __init__(
-        self, database: Database, wakeups: Wakeups, clock: Clock, ids: Identifiers, recorder: Recorder
+        self,
+        database: Database,
+        wakeups: Wakeups,
+        clock: Clock,
+        ids: Identifiers,
+        recorder: Recorder,
+        failpoints: Failpoints | None = None,
     ) -> None:
         self._database = database
         self._wakeups = wakeups
         self._clock = clock
         self._ids = ids
         self._recorder = recorder
+        self._failpoints = failpoints or Failpoints()
 
     @contextmanager
     def begin(self, cause: Cause | None = None, *, quiet: bool = False) -> Iterator[UnitOfWork]:
@@ -154,6 +220,9 @@ class Units:
         with self._database.connect() as connection, connection.begin() as transaction:
             work = UnitOfWork(connection, self._clock.now(), ids=self._ids, cause=cause, recorder=self._recorder)
             yield work
+            work.write()
+            if not quiet:
+                self._failpoints.reach("command.before_commit", work.recorded_types)
             try:
                 transaction.commit()
             except BaseException:
@@ -162,7 +231,8 @@ class Units:
                 connection.invalidate()
                 raise
         if not quiet:
-            self._wakeups.ring(events=work.has_recorded)
+            self._failpoints.reach("command.after_commit", work.recorded_types)
+            self._wakeups.ring(events=bool(work.recorded_types))
         work.run_callbacks()
 
     @contextmanager

@@ -78,10 +78,16 @@ class Assembly:
 
 
 def assemble(
-    service: Service, settings: Settings, *, clock: Clock | None = None, randomness: Randomness | None = None
+    service: Service,
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    randomness: Randomness | None = None,
+    failpoints: Failpoints | None = None,
 ) -> Assembly:
     """Build a service. Opens no connection yet."""
     clock = clock or SystemClock()
+    failpoints = failpoints or Failpoints(settings.failpoint)
     ids = Identifiers(clock, randomness)
     database = Database(settings.database_url, pool_size=settings.database_pool_size)
     wakeups = Wakeups(database)
@@ -93,8 +99,8 @@ def assemble(
         texts=Texts.load([SHARED_TEXTS, service.root / "texts"]),
         database=database,
         wakeups=wakeups,
-        units=Units(database, wakeups, clock, ids, Outbox(service.name, service.publishes)),
-        failpoints=Failpoints(settings.failpoint),
+        units=Units(database, wakeups, clock, ids, Outbox(service.name, service.publishes), failpoints),
+        failpoints=failpoints,
     )
 
 

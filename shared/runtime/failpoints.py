@@ -11,10 +11,16 @@ from collections.abc import Iterable
 
 #: Every seam there is.
 SEAMS = (
+    # Any unit of work that gives others work: a request's, a reaction's, a timer's.
+    "command.before_commit",
+    "command.after_commit",
     "relay.before_publish",
     "relay.after_confirm",
+    "relay.after_mark",
     "consumer.before_commit",
+    # Stored, not yet acknowledged to the bus.
     "consumer.after_commit",
+    "consumer.after_acknowledge",
     "delivery.before_send",
     "delivery.after_send",
 )

@@ -263,3 +263,34 @@ def test_an_event_a_little_below_the_size_limit_is_taken(kernel: Kernel) -> None
     kernel.consumer(reaction=lambda work, event: None).accept([body_of("w" * room)])
 
     assert list(states(kernel).values()) == [DONE]
+
+
+def test_an_event_behind_a_later_one_that_had_its_effect_is_parked_and_never_applied_in_silence(kernel: Kernel) -> None:
+    consumer = kernel.consumer()
+    late = body_of("first", sequence=1, id="late")
+
+    consumer.accept([body_of("second", sequence=2)])
+    consumer.accept([late])
+    consumer.accept([late, body_of("third", sequence=3, id="waits"), body_of("other", subject="s-2")])
+
+    assert kernel.words() == ["second", "other"]
+    assert states(kernel)["late"] == PARKED
+    assert states(kernel)["waits"] == DEFERRED
+    [row] = [row for row in kernel.rows(inbox) if row["event_id"] == "late"]
+    assert row["reason"].startswith("event.out_of_order")
+    assert row["body"] == late
+    assert consumer.counts.parked == 1
+
+
+def test_the_order_within_a_batch_counts_like_that_between_batches(kernel: Kernel) -> None:
+    kernel.consumer().accept([body_of("second", sequence=2, id="b"), body_of("first", sequence=1, id="a")])
+
+    assert kernel.words() == ["second"]
+    assert states(kernel) == {"b": DONE, "a": PARKED}
+
+
+def test_a_gap_in_the_sequence_is_no_disorder(kernel: Kernel) -> None:
+    """A consumer hears some types of a subject only, so it cannot expect every number."""
+    kernel.consumer().accept([body_of("second", sequence=2), body_of("ninth", sequence=9)])
+
+    assert kernel.words() == ["second", "ninth"]

@@ -14,7 +14,7 @@ from shared.messaging.relay import Relay
 from shared.messaging.transport import BrokerUnavailable, Message
 from shared.persistence.database import Leadership
 from shared.runtime.failpoints import Failpoints
-from tests.builders.kernel import SAID, WHISPERED, Kernel, kernel_on, word_of
+from tests.builders.kernel import SAID, WHISPERED, Kernel, effects, kernel_on, word_of
 from tests.servers import PostgreSQL
 from tests.waiting import wait_until
 
@@ -49,11 +49,14 @@ class FakePublisher:
         if self.away:
             raise BrokerUnavailable("away")
         outcomes: list[str | None] = []
+        refused_subjects: set[str] = set()
         for message in messages:
-            taken = message.type not in self.refused_types
+            taken = message.type not in self.refused_types and message.subject not in refused_subjects
             outcomes.append(None if taken else "unroutable")
             if taken:
                 self.words.append(word_of(message.body))
+            else:
+                refused_subjects.add(message.subject)
         return outcomes
 
     def close(self) -> None:
@@ -165,6 +168,7 @@ def test_an_event_that_commits_late_is_published_late_and_not_skipped(postgresql
     def commit_late() -> None:
         with kernel.units.begin() as work:
             work.record(SAID, subject="early", data={"word": "recorded first"})
+            work.write()
             begun.set()
             assert may_commit.wait(20)
 
@@ -273,11 +277,46 @@ def test_wake_ups_resume_after_the_database_cut_their_connections(
         wait_until(woken, "a wake-up after the cut")
 
 
-def test_unsent_gives_at_most_one_event_per_subject_oldest_first(kernel: Kernel) -> None:
+def test_unsent_gives_the_oldest_of_all_subjects_and_skips_those_named(kernel: Kernel) -> None:
     for word, subject in (("1", "a"), ("2", "a"), ("3", "b"), ("4", "c"), ("5", "b")):
         kernel.say(word, subject=subject)
 
     with kernel.units.reading() as reading:
-        words = [word_of(row.envelope.encode()) for row in unsent(reading, 10)]
+        oldest = [word_of(row.envelope.encode()) for row in unsent(reading, 4)]
+        others = [word_of(row.envelope.encode()) for row in unsent(reading, 4, without={"b"})]
 
-    assert words == ["1", "3", "4"]
+    assert oldest == ["1", "2", "3", "4"]
+    assert others == ["1", "2", "4"]
+
+
+def test_the_events_of_a_unit_are_numbered_by_subject_in_the_order_they_were_recorded(kernel: Kernel) -> None:
+    kernel.say("0", subject="b")
+    with kernel.units.begin() as work:
+        for word, subject in (("1", "b"), ("2", "a"), ("3", "b"), ("4", "a")):
+            work.record(SAID, subject=subject, data={"word": word})
+
+    numbered = [
+        (row["subject"], row["sequence"], word_of(row["envelope"].encode()))
+        for row in sorted(kernel.rows(outbox), key=lambda row: row["position"])
+    ]
+    assert numbered == [("b", 1, "0"), ("b", 2, "1"), ("a", 1, "2"), ("b", 3, "3"), ("a", 2, "4")]
+
+
+def test_rows_added_are_there_for_the_next_statement_and_gone_with_the_unit(kernel: Kernel) -> None:
+    def add_and_fail() -> None:
+        with kernel.units.begin() as work:
+            for n in range(3):
+                work.add(effects, {"word": f"w{n}", "subject": "s-1"})
+            seen.append(work.scalar(sa.select(sa.func.count()).select_from(effects)))
+            raise ZeroDivisionError
+
+    seen: list[int] = []
+    with pytest.raises(ZeroDivisionError):
+        add_and_fail()
+    assert seen == [3]
+    assert kernel.words() == []
+
+    with kernel.units.begin() as work:
+        for n in range(3):
+            work.add(effects, {"word": f"w{n}", "subject": "s-1"})
+    assert kernel.words() == ["w0", "w1", "w2"]
