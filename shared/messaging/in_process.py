@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 
-from shared.messaging.transport import Accept, Message, Publisher, Subscription, matches
+from shared.messaging.transport import BEHIND_A_REFUSED, Accept, Message, Publisher, Subscription, matches
 from shared.runtime.logging import get_logger
 
 log = get_logger(__name__)
@@ -82,22 +82,34 @@ class _Publisher:
         self._bus = bus
 
     def publish(self, messages: Sequence[Message]) -> list[str | None]:
-        outcomes: dict[str, str | None] = {message.event_id: "unroutable" for message in messages}
-        for queue in self._bus.queues():
-            wanted = [message for message in messages if queue.wants(message)]
-            if not wanted:
-                continue
-            reason = queue.deliver(wanted)
-            for message in wanted:
-                if outcomes[message.event_id] in (None, "unroutable"):
-                    outcomes[message.event_id] = reason
-        return [outcomes[message.event_id] for message in messages]
+        queues = self._bus.queues()
+        refused = {
+            message.event_id: "unroutable" for message in messages if not any(queue.wants(message) for queue in queues)
+        }
+        _hold_back(messages, refused)
+        for queue in queues:
+            wanted = [message for message in messages if message.event_id not in refused and queue.wants(message)]
+            reason = queue.deliver(wanted) if wanted else None
+            if reason is not None:
+                refused |= {message.event_id: reason for message in wanted}
+                _hold_back(messages, refused)
+        return [refused.get(message.event_id) for message in messages]
 
     def is_alive(self) -> bool:
         return True
 
     def close(self) -> None:
         """Nothing to let go of."""
+
+
+def _hold_back(messages: Sequence[Message], refused: dict[str, str]) -> None:
+    """Refuse what stands behind a refused message of its subject."""
+    subjects: set[str] = set()
+    for message in messages:
+        if message.event_id in refused:
+            subjects.add(message.subject)
+        elif message.subject in subjects:
+            refused[message.event_id] = BEHIND_A_REFUSED
 
 
 class _Subscription:

@@ -3,7 +3,8 @@
 Promises, proved for both by one test suite:
 1. A message that `publish` reports as confirmed has been taken over durably by every queue bound to its type.
 2. A subscriber gets every message bound to it at least once; one for which `accept` raised is delivered again.
-3. Messages of one publisher reach a queue in the order of publishing, repeats aside.
+3. Messages of one publisher and one subject reach a queue in the order of publishing, repeats aside. When one is
+   refused, those of its subject behind it in the same call are refused with it, and never sent.
 4. A message that no queue takes is reported as refused, never dropped in silence.
 5. Neither side gives up: after an outage they go on by themselves.
 """
@@ -18,16 +19,21 @@ from typing import Protocol
 Accept = Callable[[Sequence[bytes]], None]
 
 
+#: Why a message was not even sent: an earlier one of its subject was refused.
+BEHIND_A_REFUSED = "behind a refused message"
+
+
 class BrokerUnavailable(Exception):
     """The bus could not be reached, or did not confirm in time. What was sent may or may not have arrived."""
 
 
 @dataclass(frozen=True)
 class Message:
-    """An envelope on its way; `type` is the routing key."""
+    """An envelope on its way; `type` is the routing key, `subject` what it keeps order with."""
 
     event_id: str
     type: str
+    subject: str
     body: bytes
 
 
@@ -36,6 +42,8 @@ class Publisher(Protocol):
 
     def publish(self, messages: Sequence[Message]) -> list[str | None]:
         """Send a batch and wait for the confirms. For each message None, or the reason why it was not taken.
+
+        A batch may hold several messages of a subject; no two messages of it may have the same id.
 
         Raises BrokerUnavailable when the outcome of any is unknown; all may then be published again.
         """

@@ -145,7 +145,7 @@ def message_of(word: str, *, subject: str = "s-1", sequence: int = 1, event_type
     built = envelope_of(
         word, subject=subject, sequence=sequence, type=event_type, dataschema=envelope.schema_of(event_type, 1)
     )
-    return Message(built["id"], event_type, envelope.encode(built).encode())
+    return Message(built["id"], event_type, subject, envelope.encode(built).encode())
 
 
 def word_of(body: bytes) -> str:

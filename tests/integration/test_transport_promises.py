@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import functools
+import random
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
 from shared.messaging.in_process import InProcess
 from shared.messaging.rabbitmq import RabbitMQ
-from shared.messaging.transport import Message, Publisher, Subscription, Transport
+from shared.messaging.transport import BEHIND_A_REFUSED, Message, Publisher, Subscription, Transport
 from tests.builders.kernel import SAID, WHISPERED, Listener, held_by, message_of
 from tests.waiting import stays, wait_until
 
@@ -159,6 +161,64 @@ def test_messages_of_one_publisher_arrive_in_the_order_of_publishing(
 
     wait_until(lambda: len(heard.words) >= 200, "all of them")
     assert list(dict.fromkeys(heard.words)) == words
+
+
+def test_a_batch_of_many_of_few_subjects_arrives_in_order_per_subject(
+    publisher: Publisher, subscribe: Subscribe
+) -> None:
+    # given a batch in which five subjects have forty messages each, shuffled together
+    heard = subscribe("aloud.inbox", [SAID])
+    subjects = [f"s-{n}" for n in range(5)] * 40
+    random.Random(7).shuffle(subjects)
+    counts: Counter[str] = Counter()
+    batch = []
+    for subject in subjects:
+        counts[subject] += 1
+        batch.append(message_of(f"{subject}:{counts[subject]:03}", subject=subject, sequence=counts[subject]))
+
+    # when it is published in one call
+    assert publisher.publish(batch) == [None] * 200
+
+    # then each subject's messages arrive in its order
+    wait_until(lambda: len(set(heard.words)) == 200, "all of them")
+    first_arrivals = list(dict.fromkeys(heard.words))
+    for subject in counts:
+        words = [word for word in first_arrivals if word.startswith(f"{subject}:")]
+        assert words == [f"{subject}:{n:03}" for n in range(1, 41)]
+
+
+def test_behind_a_refused_message_those_of_its_subject_are_refused_and_all_others_confirmed(
+    publisher: Publisher, subscribe: Subscribe
+) -> None:
+    # given a queue that takes what is said, and nobody who takes what is whispered
+    heard = subscribe("aloud.inbox", [SAID])
+    batch = [
+        message_of("first", sequence=1),
+        message_of("refused", event_type=WHISPERED, sequence=2),
+        message_of("other", subject="s-2"),
+        message_of("behind", sequence=3),
+        message_of("also behind", sequence=4),
+    ]
+
+    # when all are published in one call
+    outcomes = publisher.publish(batch)
+
+    # then the subject stops at the refused one, and what stands behind it has not overtaken it
+    assert outcomes[0] is None
+    assert "unroutable" in str(outcomes[1])
+    assert outcomes[2] is None
+    assert outcomes[3:] == [BEHIND_A_REFUSED, BEHIND_A_REFUSED]
+    wait_until(lambda: set(heard.words) == {"first", "other"}, "the confirmed ones")
+    stays(lambda: set(heard.words) == {"first", "other"}, "nothing overtakes", seconds=0.2)
+
+    # and a later call can bring them in order
+    send(publisher, batch[3:])
+    wait_until(lambda: "also behind" in heard.words, "the rest")
+    assert heard.words[-2:] == ["behind", "also behind"]
+
+
+def test_nothing_to_publish_is_nothing_confirmed(publisher: Publisher) -> None:
+    assert publisher.publish([]) == []
 
 
 def _batches(words: list[str], size: int) -> Iterator[tuple[str, ...]]:

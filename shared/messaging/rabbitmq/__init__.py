@@ -21,21 +21,20 @@ from shared.messaging.transport import Accept, BrokerUnavailable, Publisher, Sub
 
 
 class RabbitMQ:
-    """The broker at one URL."""
+    """The broker at one URL, or the nodes of one cluster, their URLs separated by commas."""
 
     def __init__(self, url: str, *, heartbeat_seconds: int, blocked_seconds: int, prefetch: int) -> None:
-        self._parameters = pika.URLParameters(url)
-        self._parameters.heartbeat = heartbeat_seconds
-        # Under a memory or disk alarm the broker stops reading; without a limit a publisher would hang for ever.
-        self._parameters.blocked_connection_timeout = blocked_seconds
-        self._parameters.socket_timeout = CONNECT_WAIT_SECONDS
-        self._parameters.stack_timeout = CONNECT_WAIT_SECONDS * 2
+        self._brokers = [
+            _parameters(each.strip(), heartbeat_seconds=heartbeat_seconds, blocked_seconds=blocked_seconds)
+            for each in url.split(",")
+        ]
         self._prefetch = prefetch
 
     def declare(self, queue: str, patterns: Sequence[str]) -> None:
         """Declare exchange, queue and bindings on a connection of their own. Raises BrokerUnavailable."""
         try:
-            connection = pika.BlockingConnection(self._parameters)
+            # Of several, pika tries one after the other.
+            connection = pika.BlockingConnection(self._brokers)
             channel = connection.channel()
             channel.exchange_declare(EXCHANGE, "topic", durable=True)
             channel.queue_declare(queue, durable=True, arguments=QUEUE_ARGUMENTS)
@@ -47,8 +46,18 @@ class RabbitMQ:
 
     def publisher(self) -> Publisher:
         """A connection for publishing."""
-        return RabbitPublisher(self._parameters)
+        return RabbitPublisher(self._brokers)
 
     def subscribe(self, queue: str, patterns: Sequence[str], accept: Accept) -> Subscription:
         """A connection for consuming; it starts at once and keeps trying while the broker is away."""
-        return RabbitSubscription(self._parameters, queue, patterns, accept, self._prefetch)
+        return RabbitSubscription(self._brokers, queue, patterns, accept, self._prefetch)
+
+
+def _parameters(url: str, *, heartbeat_seconds: int, blocked_seconds: int) -> pika.ConnectionParameters:
+    parameters = pika.URLParameters(url)
+    parameters.heartbeat = heartbeat_seconds
+    # Under a memory or disk alarm the broker stops reading; without a limit a publisher would hang for ever.
+    parameters.blocked_connection_timeout = blocked_seconds
+    parameters.socket_timeout = CONNECT_WAIT_SECONDS
+    parameters.stack_timeout = CONNECT_WAIT_SECONDS * 2
+    return parameters

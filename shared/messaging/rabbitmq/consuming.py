@@ -35,13 +35,13 @@ class RabbitSubscription(Link):
 
     def __init__(
         self,
-        parameters: pika.ConnectionParameters,
+        brokers: Sequence[pika.ConnectionParameters],
         queue_name: str,
         patterns: Sequence[str],
         accept: Accept,
         prefetch: int,
     ) -> None:
-        super().__init__(parameters, queue_name)
+        super().__init__(brokers, queue_name)
         self._queue_name = queue_name
         self._patterns = list(patterns)
         self._accept = accept

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pika
-from pika.adapters.select_connection import SelectConnection
 from pika.channel import Channel
 
+from shared.messaging.rabbitmq.joining import JoiningConnection
 from shared.runtime.logging import get_logger
 
 EXCHANGE = "alliance.events"
@@ -25,13 +25,17 @@ log = get_logger(__name__)
 
 
 class Link:
-    """A connection with one channel, kept up by a thread of its own. Subclasses fill in what happens on it."""
+    """A connection with one channel, kept up by a thread of its own. Subclasses fill in what happens on it.
 
-    def __init__(self, parameters: pika.ConnectionParameters, name: str) -> None:
-        self._parameters = parameters
+    Of several brokers, nodes of one cluster, one is used; the next is tried whenever a connection ends or fails.
+    """
+
+    def __init__(self, brokers: Sequence[pika.ConnectionParameters], name: str) -> None:
+        self._brokers = brokers
+        self._turn = 0
         self._name = name
         self._stopping = threading.Event()
-        self._connection: SelectConnection | None = None
+        self._connection: JoiningConnection | None = None
         self._channel: Channel | None = None
         self._thread = threading.Thread(target=self._run, name=f"amqp-{name}", daemon=True)
         self._failures = 0
@@ -78,10 +82,10 @@ class Link:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            connection: SelectConnection | None = None
+            connection: JoiningConnection | None = None
             try:
-                connection = SelectConnection(
-                    self._parameters,
+                connection = JoiningConnection(
+                    self._brokers[self._turn % len(self._brokers)],
                     on_open_callback=self._on_open,
                     on_open_error_callback=self._on_closed,
                     on_close_callback=self._on_closed,
@@ -96,7 +100,9 @@ class Link:
                 if connection is not None:
                     connection.ioloop.close()
             if not self._stopping.is_set():
-                wait = RECONNECT_SECONDS[min(self._failures, len(RECONNECT_SECONDS) - 1)]
+                self._turn += 1
+                # One round of all brokers per step: while one is away, the next is not made to wait for it.
+                wait = RECONNECT_SECONDS[min(self._failures // len(self._brokers), len(RECONNECT_SECONDS) - 1)]
                 self._failures += 1
                 self._stopping.wait(wait)
 

@@ -4,66 +4,77 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import pika
 from pika.channel import Channel
 
 from shared.messaging.rabbitmq.link import EXCHANGE, Link
+from shared.messaging.rabbitmq.window import Window
 from shared.messaging.transport import BrokerUnavailable, Message
 
-#: How long a batch may wait for its confirms, in seconds. Persistent messages take up to some hundred ms; longer
+#: How long a batch may wait without a single confirm, in seconds. Persistent messages take up to some hundred ms; longer
 #: means an alarm or a dead link, and the relay tries again.
 CONFIRM_SECONDS = 15.0
 #: How long a publisher waits for a connection before it reports the broker as unavailable, in seconds.
 CONNECT_WAIT_SECONDS = 5.0
+#: Why the broker has not taken a message that it did not return.
+REFUSED = "refused by the broker (queue full or failing)"
 
 
-@dataclass
-class _Window:
-    """A batch waiting for its confirms."""
+class _Batch:
+    """A window, and the caller who waits for it."""
 
-    messages: Sequence[Message]
-    done: threading.Event = field(default_factory=threading.Event)
-    tags: dict[int, int] = field(default_factory=dict)
-    outcomes: list[str | None] = field(default_factory=list)
-    failure: str | None = None
+    def __init__(self, messages: Sequence[Message]) -> None:
+        self.window = Window(messages)
+        self.done = threading.Event()
+        self.failure: str | None = None
 
     def fail(self, reason: str) -> None:
         self.failure = self.failure or reason
         self.done.set()
 
+    def wait(self) -> bool:
+        """Until all is settled or lost. False: confirms have stopped coming."""
+        settled = -1
+        while not self.done.wait(CONFIRM_SECONDS):
+            if settled == self.window.settled:
+                return False
+            settled = self.window.settled
+        return True
+
 
 class RabbitPublisher(Link):
     """Publishes batches. One batch at a time: the caller is the relay's thread."""
 
-    def __init__(self, parameters: pika.ConnectionParameters) -> None:
-        super().__init__(parameters, "publisher")
+    def __init__(self, brokers: Sequence[pika.ConnectionParameters]) -> None:
+        super().__init__(brokers, "publisher")
         self._is_ready = threading.Event()
-        self._window: _Window | None = None
+        self._batch: _Batch | None = None
         self._last_tag = 0
         self._started = False
         self._one_batch = threading.Lock()
 
     def publish(self, messages: Sequence[Message]) -> list[str | None]:
         """See the port."""
+        if not messages:
+            return []
         with self._one_batch:
             if not self._started:
                 self._started = True
                 self.start()
             if not self._is_ready.wait(CONNECT_WAIT_SECONDS):
                 raise BrokerUnavailable("no connection to the broker")
-            window = _Window(messages)
-            if not self.call(lambda: self._send(window)):
+            batch = _Batch(messages)
+            if not self.call(lambda: self._begin(batch)):
                 raise BrokerUnavailable("the connection was lost before sending")
-            if not window.done.wait(CONFIRM_SECONDS):
+            if not batch.wait():
                 # Its confirms may still come; on a new connection they cannot be mistaken for another batch's.
                 self.drop("confirms did not come in time")
                 raise BrokerUnavailable("the broker did not confirm in time")
-            if window.failure is not None:
-                raise BrokerUnavailable(window.failure)
-            return window.outcomes
+            if batch.failure is not None:
+                raise BrokerUnavailable(batch.failure)
+            return batch.window.outcomes
 
     def is_alive(self) -> bool:
         """See the port."""
@@ -88,44 +99,42 @@ class RabbitPublisher(Link):
 
     def on_lost(self, reason: str) -> None:
         self._is_ready.clear()
-        window, self._window = self._window, None
-        if window is not None:
-            window.fail(reason)
+        batch, self._batch = self._batch, None
+        if batch is not None:
+            batch.fail(reason)
 
-    def _send(self, window: _Window) -> None:
-        channel = self._channel
-        if channel is None or not channel.is_open:
-            window.fail("the channel was lost before sending")
+    def _begin(self, batch: _Batch) -> None:
+        if self._channel is None or not self._channel.is_open:
+            batch.fail("the channel was lost before sending")
             return
-        self._window = window
-        window.outcomes = [None] * len(window.messages)
-        for index, message in enumerate(window.messages):
-            self._last_tag += 1
-            window.tags[self._last_tag] = index
-            channel.basic_publish(EXCHANGE, message.type, message.body, _properties(message), mandatory=True)
+        self._batch = batch
+        self._send(batch.window, batch.window.begin(self._last_tag + 1))
+
+    def _send(self, window: Window, indices: Sequence[int]) -> None:
+        assert self._connection is not None
+        assert self._channel is not None
+        with self._connection.joined():
+            for index in indices:
+                message = window.messages[index]
+                self._channel.basic_publish(EXCHANGE, message.type, message.body, _properties(message), mandatory=True)
+                self._last_tag += 1
+                window.note_sent(index)
 
     def _on_return(self, _channel: Channel, method: Any, properties: Any, _body: bytes) -> None:
-        # An unroutable message comes back first and is confirmed all the same.
-        window = self._window
-        if window is None:
-            return
-        for index, message in enumerate(window.messages):
-            if message.event_id == properties.message_id:
-                window.outcomes[index] = f"unroutable: {method.reply_text}"
+        if self._batch is not None:
+            self._batch.window.note_returned(properties.message_id, f"unroutable: {method.reply_text}")
 
     def _on_confirm(self, frame: Any) -> None:
-        window = self._window
-        if window is None:
+        batch, method = self._batch, frame.method
+        if batch is None:
             return
-        method = frame.method
-        tags = [tag for tag in window.tags if tag <= method.delivery_tag] if method.multiple else [method.delivery_tag]
-        for tag in tags:
-            index = window.tags.pop(tag, None)
-            if index is not None and isinstance(method, pika.spec.Basic.Nack):
-                window.outcomes[index] = "refused by the broker (queue full or failing)"
-        if not window.tags:
-            self._window = None
-            window.done.set()
+        refusal = REFUSED if isinstance(method, pika.spec.Basic.Nack) else None
+        following = batch.window.settle(method.delivery_tag, multiple=method.multiple, refusal=refusal)
+        if following:
+            self._send(batch.window, following)
+        elif batch.window.is_settled:
+            self._batch = None
+            batch.done.set()
 
 
 def _properties(message: Message) -> pika.BasicProperties:

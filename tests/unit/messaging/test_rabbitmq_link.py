@@ -24,14 +24,14 @@ def test_a_connection_that_cannot_even_be_made_does_not_end_the_thread(monkeypat
             third.set()
         raise OSError(24, "Too many open files")
 
-    monkeypatch.setattr(link_module, "SelectConnection", no_handles)
+    monkeypatch.setattr(link_module, "JoiningConnection", no_handles)
     monkeypatch.setattr(link_module, "RECONNECT_SECONDS", (0.001,))
     monkeypatch.setattr(publishing_module, "CONNECT_WAIT_SECONDS", 0.05)
-    publisher = RabbitPublisher(pika.ConnectionParameters())
+    publisher = RabbitPublisher([pika.ConnectionParameters()])
 
     # when something is to be published
     with pytest.raises(BrokerUnavailable):
-        publisher.publish([Message("e", "membership.member.admitted", b"{}")])
+        publisher.publish([Message("e", "membership.member.admitted", "m-1", b"{}")])
 
     # then the thread keeps trying, and says that it is alive
     assert third.wait(timeout=10)
