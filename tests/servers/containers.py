@@ -147,11 +147,11 @@ def _start(
     in_memory: str | None = None,
 ) -> Any:
     client = engine()
-    _remove_left_behind(client)
-    _ensure_image(client, image)
+    remove_left_behind(client)
+    ensure_image(client, image)
     from testcontainers.core.container import DockerContainer
 
-    container = DockerContainer(image, command=command, env=environment, labels={OWNER_LABEL: _owner(os.getpid())})
+    container = DockerContainer(image, command=command, env=environment, labels=owned())
     if in_memory is not None:
         container.tmpfs[in_memory] = "rw"  # a database copied for every test is a thousand files
     for inside, outside in ports.items():
@@ -159,7 +159,8 @@ def _start(
     return container.start()
 
 
-def _ensure_image(client: Any, image: str) -> None:
+def ensure_image(client: Any, image: str) -> None:
+    """Have the image here; raises NoContainers."""
     import docker.errors  # type: ignore[import-untyped] # as above
 
     try:
@@ -171,17 +172,26 @@ def _ensure_image(client: Any, image: str) -> None:
             raise NoContainers(f"the engine answers, but image {image} cannot be had") from error
 
 
-def _owner(pid: int) -> str:
-    return f"{socket.gethostname()}/{pid}"
+def owned() -> dict[str, str]:
+    """Labels by which a later session knows whose this was."""
+    return {OWNER_LABEL: f"{socket.gethostname()}/{os.getpid()}"}
 
 
-def _remove_left_behind(client: Any) -> None:
-    """Containers of sessions on this host whose process is gone: killed before they could clean up."""
+def remove_left_behind(client: Any) -> None:
+    """Containers and networks of sessions on this host whose process is gone: killed before they could clean up."""
     for container in client.containers.list(all=True, filters={"label": OWNER_LABEL}):
-        host, _, pid = container.labels[OWNER_LABEL].partition("/")
-        if host == socket.gethostname() and not Path(f"/proc/{pid}").exists():
+        if _is_orphaned(container.labels):
             with contextlib.suppress(Exception):  # another session may be removing it at this moment
                 container.remove(force=True, v=True)
+    for network in client.networks.list(filters={"label": OWNER_LABEL}):
+        if _is_orphaned(network.attrs["Labels"]):
+            with contextlib.suppress(Exception):  # as above
+                network.remove()
+
+
+def _is_orphaned(labels: dict[str, str]) -> bool:
+    host, _, pid = labels[OWNER_LABEL].partition("/")
+    return host == socket.gethostname() and not Path(f"/proc/{pid}").exists()
 
 
 @contextlib.contextmanager
