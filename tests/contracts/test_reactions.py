@@ -19,11 +19,13 @@ from shared.runtime.clock import ManualClock
 from tests.contracts.samples import SAMPLES, SERVICES, Sample, view_of
 from tests.fixtures.assemblies import MakeAssembly
 from tests.service.meetings.driver import Meetings
-from tests.service.membership.driver import Membership
+from tests.service.membership.driver import COMMITTEE, Membership
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 #: What to replace in samples so that they tell of things that are there: ids by the test's own.
 Names = Mapping[str, str]
+#: A second applicant's, in order.
+OTHER_CODE = "91110000101623741K"
 
 
 @pytest.fixture
@@ -40,9 +42,9 @@ def in_order(service: str) -> list[Sample]:
     return sorted(heard, key=lambda sample: (sample.envelope["time"], sample.envelope["sequence"]))
 
 
-def data_of(event_type: str) -> dict[str, Any]:
+def data_of(event_type: str, variant: str = "") -> dict[str, Any]:
     """What the sample of a type says."""
-    [sample] = [each for each in SAMPLES if each.name == f"{event_type}.v1.json"]
+    [sample] = [each for each in SAMPLES if each.name == f"{event_type}.v1{variant}.json"]
     return sample.data
 
 
@@ -61,21 +63,26 @@ def a_charter_and_units_that_vote(assembly: Assembly, clock: ManualClock) -> Nam
     return {data_of("membership.office.filled")["member_id"]: "unit-1"}
 
 
-def an_application_that_was_accepted(assembly: Assembly, clock: ManualClock) -> Names:
-    """Membership has the application that the samples' ballot is about."""
+def applications_before_both_bodies(assembly: Assembly, clock: ManualClock) -> Names:
+    """Membership has the applications that the samples' ballots are about: the committee's and the meeting's."""
     membership = Membership(assembly, clock)
     membership.found()
     [charter] = [sample for sample in SAMPLES if sample.type == "meetings.charter.adopted"]
     assembly.consumer().accept([charter.body])
-    matter = data_of("meetings.ballot.opened")["matter"]
-    return {matter["application_id"]: membership.accepted()["application_id"]}
+    before_committee = membership.accepted()["application_id"]
+    before_meeting = membership.accepted(credit_code=OTHER_CODE)["application_id"]
+    membership.vote(before_meeting, COMMITTEE)
+    return {
+        data_of("meetings.ballot.opened")["matter"]["application_id"]: before_committee,
+        data_of("meetings.ballot.closed", ".passed")["matter"]["application_id"]: before_meeting,
+    }
 
 
 Prepare = Callable[[Assembly, ManualClock], Names]
 PREPARED: list[tuple[str, Prepare]] = [
     ("finance", an_alliance_of_its_own),
     ("meetings", a_charter_and_units_that_vote),
-    ("membership", an_application_that_was_accepted),
+    ("membership", applications_before_both_bodies),
     ("notifications", an_alliance_of_its_own),
 ]
 
