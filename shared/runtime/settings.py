@@ -19,6 +19,9 @@ PROFILES = ("production", "demo", "test")
 DEMO_MASTER_SECRET = "demo-master-secret-known-to-everybody"  # noqa: S105 - public on purpose, refused in production
 #: Shortest master secret accepted in production, in characters: 32 of base64 carry 192 bits.
 MASTER_SECRET_LENGTH_MIN = 32
+#: Shortest time events may be kept, in days. What reads them again must find them: a parked event that waits for a
+#: decision, a service restored from a monthly backup, a platform that was away over the summer.
+EVENT_RETENTION_DAYS_MIN = 90
 #: Words that betray a password copied from an example.
 SAMPLE_WORDS = ("demo", "changeme", "change-me", "example", "guest", "password", "secret")
 
@@ -57,9 +60,15 @@ class Settings:
     body_bytes_max: int = _setting(1_048_576, "largest request body; a longer one is refused unread", unit="bytes")
     log_level: str = _setting("INFO", "DEBUG, INFO, WARNING or ERROR")
     worker_port: int = _setting(9000, "port of the worker's health and metrics; 0 turns it off")
-    relay_batch: int = _setting(200, "events the relay publishes at a time", unit="events")
-    consumer_batch: int = _setting(50, "events the consumer takes in one transaction; also the prefetch", unit="events")
+    relay_batch: int = _setting(500, "events the relay publishes at a time", unit="events")
+    consumer_batch: int = _setting(200, "events the consumer takes in one transaction; it fetches two batches ahead", unit="events")
     poll_seconds: float = _setting(1.0, "safety net: how often relay and consumer look without being woken", unit="s")
+    feed_readers_max: int = _setting(
+        4, "readers of its feed that a web process lets wait at a time; each holds a thread", unit="readers"
+    )
+    event_retention_days: int = _setting(
+        0, "age at which sent events leave the outbox and its feed; 0: never, otherwise 90 or more", unit="days"
+    )
     smtp_host: str = _setting("", "mail server; empty turns e-mail off")
     smtp_port: int = _setting(587, "port of the mail server")
     smtp_user: str = _setting("", "user at the mail server; empty for none")
@@ -109,6 +118,8 @@ class Settings:
             found.append(f"{PREFIX}PROFILE: must be one of {', '.join(PROFILES)}")
         if not self.database_url:
             found.append(f"{PREFIX}DATABASE_URL: missing")
+        if self.event_retention_days and self.event_retention_days < EVENT_RETENTION_DAYS_MIN:
+            found.append(f"{PREFIX}EVENT_RETENTION_DAYS: 0 (for ever) or at least {EVENT_RETENTION_DAYS_MIN}")
         if self.profile == "production":
             found += self._production_faults()
         return found

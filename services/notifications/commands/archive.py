@@ -59,12 +59,10 @@ def _fan_out(work: UnitOfWork, event: ArchivedEvent) -> None:
         )
         .distinct()
     )
-    if not matching:
-        return
-    rows = []
     for each in matching:
         at_once = each.channel == Channel.INBOX
-        rows.append(
+        work.add(
+            tables.deliveries,
             {
                 "delivery_id": work.ids.new_id(),
                 "subscription_id": each.subscription_id,
@@ -76,11 +74,10 @@ def _fan_out(work: UnitOfWork, event: ArchivedEvent) -> None:
                 "due_at": work.now,
                 "created_at": work.now,
                 "settled_at": work.now if at_once else None,
-            }
+            },
         )
         if at_once:
             _put_notice(work, each.owner_kind, each.owner, event.event_id)
-    work.execute(sa.insert(tables.deliveries), rows)
 
 
 def _put_notice(work: UnitOfWork, recipient_kind: str, recipient: str, event_id: str) -> None:
