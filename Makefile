@@ -10,6 +10,8 @@ MAKEFLAGS += --no-print-directory
 
 VENV ?= .venv
 PY := $(VENV)/bin/python
+# The peers of the benchmarks live apart: the environment for tests stays small.
+BENCH_VENV ?= .venv-bench
 ARGS ?=
 export VENV
 
@@ -47,6 +49,11 @@ format: setup ## let ruff write the style
 docs: setup ## write the generated documents anew (events, settings)
 	@$(PY) -m shared.runtime.documents
 
+.PHONY: bench
+bench: ## the bus beside Celery, Dramatiq, FastStream and plain pika, with targets (ARGS="--only drain,relay --passes 3")
+	@VENV=$(BENCH_VENV) requirements/environment bench
+	exec $(BENCH_VENV)/bin/python -m tests.benchmarks.bus $(ARGS)
+
 .PHONY: bench-chain
 bench-chain: setup ## from the deciding vote to the e-mail being handed over, in milliseconds
 	@exec $(PY) -m tests.benchmarks.chain $(ARGS)
@@ -75,8 +82,9 @@ lock: setup ## choose versions anew and lock them with hashes, no index named (A
 	  --no-emit-index-url --no-emit-find-links --no-header $(ARGS) "$$@"; }
 	lock requirements/dev.in -o requirements/dev.txt
 	lock requirements/runtime.in -c requirements/dev.txt -o requirements/runtime.txt
+	lock requirements/bench.in -c requirements/dev.txt -o requirements/bench.txt
 
 .PHONY: clean
 clean: ## remove the environment, caches and the embedded alliance's data
-	@rm -rf $(VENV) var .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis htmlcov .coverage
+	@rm -rf $(VENV) $(BENCH_VENV) var .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis htmlcov .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -12,7 +12,7 @@ import pytest
 
 from tests.architecture.tree import ROOT, NothingToCheckError
 
-KINDS = ("runtime", "dev")
+KINDS = ("runtime", "dev", "bench")
 #: What names a place to download from: a scheme, a direct reference, or an option of pip that takes one.
 HOST = re.compile(r"https?://|file:|git\+| @ |--(extra-)?index-url|--find-links|--trusted-host|^-[if] ", re.MULTILINE)
 NAME = re.compile(r"^([A-Za-z0-9._-]+)(\[[^]]*])?==")
@@ -62,10 +62,11 @@ def test_what_is_asked_for_is_locked(kind: str) -> None:
     assert asked <= set(lock)
 
 
-def test_tests_run_on_what_runs_in_production() -> None:
-    runtime, dev = (locked((ROOT / "requirements" / f"{kind}.txt").read_text("utf-8")) for kind in KINDS)
+@pytest.mark.parametrize("kind", ["dev", "bench"])
+def test_tests_run_on_what_runs_in_production(kind: str) -> None:
+    runtime, other = (locked((ROOT / "requirements" / f"{each}.txt").read_text("utf-8")) for each in ("runtime", kind))
 
-    assert runtime.items() <= dev.items()
+    assert runtime.items() <= other.items()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,123 @@
+"""The product's own processes, as they are measured. Each ends at SIGTERM.
+
+worker NAME      the product's worker of `alpha` (its relay) or `beta` (its consumer)
+timed            beta's worker, which at its end prints when the effect of each event was committed
+writer RATE N    alpha's units of work at a fixed rate, one event each; prints when each was committed
+commits THREADS SECONDS on|off
+                 as many of alpha's units as go, with wake-ups or without; prints how many
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from shared.messaging.envelope import Event
+from shared.persistence.unit_of_work import UnitOfWork
+from shared.runtime.assembly import Assembly
+from shared.runtime.commands import rabbitmq_of
+from shared.runtime.logging import configure_logging
+from shared.runtime.worker import Worker
+from tests.benchmarks.bus import pair, peer
+
+
+def main(role: str, arguments: list[str]) -> None:
+    """Play one of the roles."""
+    configure_logging("WARNING", "bench")
+    if role == "worker":
+        work_until_told(pair.assembled(arguments[0], peer.database_url(), peer.broker_url()))
+    elif role == "timed":
+        _timed()
+    elif role == "writer":
+        _write(float(arguments[0]), int(arguments[1]))
+    elif role == "commits":
+        _commit(int(arguments[0]), float(arguments[1]), wakes=arguments[2] == "on")
+    else:
+        sys.exit(f"no such role: {role}")
+
+
+def work_until_told(assembly: Assembly) -> None:
+    """The product's worker until SIGTERM."""
+    told = threading.Event()
+    signal.signal(signal.SIGTERM, lambda _number, _frame: told.set())
+    worker = Worker(assembly, rabbitmq_of(assembly))
+    worker.start()
+    told.wait()
+    worker.stop()
+    assembly.close()
+
+
+def _timed() -> None:
+    instants: dict[str, float] = {}
+
+    def react(work: UnitOfWork, event: Event) -> None:
+        number = event.data["number"]
+        pair.write_row(work, event)
+        work.after_commit(lambda: instants.setdefault(number, time.monotonic()))
+
+    assembly = pair.assembled("beta", peer.database_url(), peer.broker_url())
+    work_until_told(replace(assembly, service=replace(assembly.service, reactions={pair.SAID: react})))
+    print(json.dumps(instants), flush=True)
+
+
+def _write(rate: float, count: int) -> None:
+    """Open loop: what is late is sent at once, and the next keeps its own time."""
+    assembly = pair.assembled("alpha", peer.database_url())
+    instants: dict[str, float] = {}
+    pause = threading.Event()
+
+    def write(number: int) -> None:
+        with assembly.begin() as work:
+            work.record(pair.SAID, subject=f"latency-{rate:g}-{number % pair.SUBJECTS}", data=pair.data_of(number))
+        instants[pair.number_text(number)] = time.monotonic()
+
+    with ThreadPoolExecutor(4) as pool:
+        for number in range(4):
+            pool.submit(write, 900_000 + number)
+    started = time.monotonic()
+    with ThreadPoolExecutor(4) as pool:
+        for number in range(count):
+            pause.wait(max(0.0, started + number / rate - time.monotonic()))
+            pool.submit(write, number)
+    assembly.close()
+    print(json.dumps({number: at for number, at in instants.items() if number < pair.number_text(900_000)}), flush=True)
+
+
+def _commit(threads: int, seconds: float, *, wakes: bool) -> None:
+    assembly = pair.assembled("alpha", peer.database_url())
+    if not wakes:
+        assembly.wakeups.ring = _nobody  # type: ignore[method-assign] # the one difference that is measured
+    subject = assembly.ids.new_id()
+
+    def write_until(done: Callable[[], bool], name: str) -> int:
+        count = 0
+        while not done():
+            with assembly.begin() as work:
+                work.record(pair.SAID, subject=f"{subject}-{name}-{count % pair.SUBJECTS}", data=pair.data_of(count))
+            count += 1
+        return count
+
+    with ThreadPoolExecutor(threads) as pool:
+        warm = time.monotonic() + 0.3
+        list(pool.map(lambda name: write_until(lambda: time.monotonic() > warm, f"warm-{name}"), range(threads)))
+        print(json.dumps("ready"), flush=True)
+        sys.stdin.readline()
+        started, cpu = time.monotonic(), time.process_time()
+        end = started + seconds
+        counts = pool.map(lambda name: write_until(lambda: time.monotonic() > end, str(name)), range(threads))
+        peer.report(sum(counts), time.monotonic() - started, time.process_time() - cpu)
+    assembly.close()
+
+
+def _nobody(*, events: bool = True) -> None:
+    """Wake-ups off."""
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2:])
