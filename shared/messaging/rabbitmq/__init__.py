@@ -18,17 +18,30 @@ from shared.messaging.rabbitmq.consuming import RabbitSubscription
 from shared.messaging.rabbitmq.link import EXCHANGE, QUEUE_ARGUMENTS, said
 from shared.messaging.rabbitmq.publishing import CONNECT_WAIT_SECONDS, RabbitPublisher
 from shared.messaging.transport import Accept, BrokerUnavailable, Publisher, Subscription
+from shared.runtime.failpoints import Failpoints
 
 
 class RabbitMQ:
-    """The broker at one URL, or the nodes of one cluster, their URLs separated by commas."""
+    """The broker at one URL, or the nodes of one cluster, their URLs separated by commas.
 
-    def __init__(self, url: str, *, heartbeat_seconds: int, blocked_seconds: int, prefetch: int) -> None:
+    `prefetch`: messages a subscription has in hand at most, twice what it hands over at a time.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        heartbeat_seconds: int,
+        blocked_seconds: int,
+        prefetch: int,
+        failpoints: Failpoints | None = None,
+    ) -> None:
         self._brokers = [
             _parameters(each.strip(), heartbeat_seconds=heartbeat_seconds, blocked_seconds=blocked_seconds)
             for each in url.split(",")
         ]
         self._prefetch = prefetch
+        self._failpoints = failpoints
 
     def declare(self, queue: str, patterns: Sequence[str]) -> None:
         """Declare exchange, queue and bindings on a connection of their own. Raises BrokerUnavailable."""
@@ -50,7 +63,7 @@ class RabbitMQ:
 
     def subscribe(self, queue: str, patterns: Sequence[str], accept: Accept) -> Subscription:
         """A connection for consuming; it starts at once and keeps trying while the broker is away."""
-        return RabbitSubscription(self._brokers, queue, patterns, accept, self._prefetch)
+        return RabbitSubscription(self._brokers, queue, patterns, accept, self._prefetch, self._failpoints)
 
 
 def _parameters(url: str, *, heartbeat_seconds: int, blocked_seconds: int) -> pika.ConnectionParameters:
