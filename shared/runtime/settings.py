@@ -48,7 +48,7 @@ class Settings:
     database_pool_size: int = _setting(8, "connections a process keeps at most", unit="connections")
     broker_url: str = _setting("", "AMQP URL of RabbitMQ; not needed by web processes", secret=True)
     broker_heartbeat_seconds: int = _setting(
-        20, "heartbeat asked of the broker; 5-20 is the recommended range", unit="s"
+        10, "heartbeat asked of the broker; a connection lost unnoticed is given up after two to three", unit="s"
     )
     broker_blocked_seconds: int = _setting(
         60, "how long a broker alarm may block before the connection is dropped", unit="s"
