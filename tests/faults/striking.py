@@ -1,0 +1,42 @@
+"""How a fault is struck: while numbers are being said, and with a verdict at its end that goes into the report.
+
+What every fault here shares: nobody restarts a process, and none dies of a network or a broker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from urllib.parse import urlsplit, urlunsplit
+
+from tests.faults.harness import Rig
+from tests.faults.proxy import Proxy
+from tests.faults.report import Report
+
+#: Effects that are seen before a fault is struck: only what works can be broken.
+EFFECTS_BEFORE = 20
+
+
+def strike(
+    rig: Rig, report: Report, name: str, fault: Callable[[], None], *, events: int = 300, per_second: float = 100
+) -> None:
+    """Strike once, under load. `fault` returns when it is over; from then on recovery is measured."""
+    before = [list(process.deaths) for process in rig.processes]
+    try:
+        with rig.loading(events=events, per_second=per_second):
+            rig.wait_for_more_effects(EFFECTS_BEFORE)
+            with rig.fault():
+                fault()
+        verdict = rig.settle()
+        report.add(name, verdict)
+        verdict.assert_clean()
+        assert [process.deaths for process in rig.processes] == before, "a process died of it"
+    except BaseException as error:
+        error.add_note(rig.logs())
+        raise
+
+
+def through(proxy: Proxy, url: str) -> str:
+    """The same URL by way of the proxy."""
+    parts = urlsplit(url)
+    user, _, _ = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{user}@127.0.0.1:{proxy.port}"))

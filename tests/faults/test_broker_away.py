@@ -1,0 +1,94 @@
+"""The broker is killed, stopped, or cannot be reached for a while; everything waits in the outbox and then goes on."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from tests.faults.harness import MakeRig, Rig
+from tests.faults.proxy import Proxy
+from tests.faults.report import Report
+from tests.faults.striking import strike, through
+from tests.faults.toxics import black_hole
+from tests.servers import Broker, VirtualHost
+from tests.waiting import wait_until
+
+pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.timeout(3600)]
+
+
+def wait_for_a_backlog(rig: Rig) -> None:
+    """The fault is felt: numbers are still acknowledged, and wait in the outbox."""
+    wait_until(lambda: rig.unsent() >= 10, "events waiting in the outbox")
+
+
+@pytest.mark.faults
+def test_a_broker_killed_under_load_loses_nothing(
+    make_rig: MakeRig, broker: Broker, rounds: range, report: Report
+) -> None:
+    def power_cut() -> None:
+        broker.kill()
+        wait_for_a_backlog(rig)
+        broker.revive()
+
+    with make_rig() as rig:
+        for _ in rounds:
+            strike(rig, report, "broker killed (SIGKILL) and started", power_cut, events=600, per_second=60)
+
+
+def test_a_broker_stopped_in_good_order_under_load_loses_nothing(
+    make_rig: MakeRig, broker: Broker, rounds: range, report: Report
+) -> None:
+    def maintenance() -> None:
+        with broker.stopped():
+            wait_for_a_backlog(rig)
+
+    with make_rig() as rig:
+        for _ in rounds:
+            strike(rig, report, "broker stopped and started", maintenance, events=300, per_second=60)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("seconds", [1, 10])
+@pytest.mark.parametrize("how", ["refused", "black hole"])
+def test_a_broker_out_of_reach_for_a_while_loses_nothing(
+    make_rig: MakeRig, virtual_host: VirtualHost, rounds: range, report: Report, how: str, seconds: int
+) -> None:
+    def out_of_reach() -> None:
+        if how == "refused":
+            proxy.refuse()
+        else:
+            proxy.spoil(black_hole())
+        threading.Event().wait(seconds)  # the time itself is the subject
+        assert rig.unsent() >= 10, "nothing waited: the broker was in reach"
+        proxy.heal()
+
+    with (
+        Proxy(virtual_host.broker.port) as proxy,
+        make_rig(broker_url=through(proxy, virtual_host.url), prepare_broker_url=virtual_host.url) as rig,
+    ):
+        for _ in rounds:
+            name = f"broker out of reach for {seconds} s ({how})"
+            strike(rig, report, name, out_of_reach, events=60 * (seconds + 3), per_second=60)
+
+
+@pytest.mark.faults
+def test_connections_the_network_has_forgotten_are_made_anew(
+    make_rig: MakeRig, virtual_host: VirtualHost, rounds: range, report: Report
+) -> None:
+    def forgotten() -> None:
+        # Nothing passes, then the clients are told and the broker is not: it keeps the dead consumer for a while.
+        proxy.spoil(black_hole())
+        wait_for_a_backlog(rig)
+        proxy.forget()
+        proxy.heal()
+
+    with (
+        Proxy(virtual_host.broker.port) as proxy,
+        make_rig(
+            broker_url=through(proxy, virtual_host.url),
+            prepare_broker_url=virtual_host.url,
+        ) as rig,
+    ):
+        for _ in rounds:
+            strike(rig, report, "connections to the broker half open", forgotten)
