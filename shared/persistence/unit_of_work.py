@@ -113,6 +113,8 @@ class UnitOfWork(Reading):
         #: Types of the events recorded so far.
         self.recorded_types: list[str] = []
         self._added: dict[sa.Table, list[Mapping[str, Any]]] = {}
+        #: Whether this unit has made deferred events fall due: then the consumer has work.
+        self.has_made_due = False
         self._callbacks: list[Callable[[], None]] = []
 
     @property
@@ -232,7 +234,7 @@ class Units:
                 raise
         if not quiet:
             self._failpoints.reach("command.after_commit", work.recorded_types)
-            self._wakeups.ring(events=bool(work.recorded_types))
+            self._wakeups.ring(events=bool(work.recorded_types), due=work.has_made_due)
         work.run_callbacks()
 
     @contextmanager

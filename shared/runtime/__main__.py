@@ -4,7 +4,7 @@ migrate    bring the database to the expected schema
 prepare    migrate, and declare the service's queue at the broker; run for every service before any worker starts,
            or an early event would find no queue to wait in
 worker     relay, consumer, deferred events and timers, until SIGTERM
-parked     list parked events; `redrive SOURCE EVENT_ID` lets one be tried again
+parked     list, show, redrive, discard events that have not had their effect; `parked --help`
 and the service's own console commands.
 """
 
@@ -42,7 +42,8 @@ def main(arguments: Sequence[str]) -> int:
     configure_logging(settings.log_level, service.name)
     assembly = assemble(service, settings)
     try:
-        if options.command in service.console_commands and (missing := _missing(assembly)):
+        speaks = options.command in service.console_commands or options.command in commands.NEED_SCHEMA
+        if speaks and (missing := _missing(assembly)):
             sys.stderr.write(f"{missing}\n")
             return 1
         return known[options.command](assembly, options.arguments)
@@ -51,7 +52,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _missing(assembly: Assembly) -> str:
-    """What keeps a service's own command from the database, as a sentence; empty when nothing does."""
+    """What keeps a command from the database, as a sentence; empty when nothing does."""
     try:
         behind = assembly.pending_migrations()
     except SQLAlchemyError as error:

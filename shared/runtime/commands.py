@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import signal
-import sys
 import threading
 from collections.abc import Mapping, Sequence
 
-from shared.messaging import inbox
 from shared.messaging.rabbitmq import RabbitMQ
 from shared.messaging.transport import BrokerUnavailable, Transport, queue_of
 from shared.runtime.assembly import Assembly
 from shared.runtime.logging import get_logger
+from shared.runtime.parked_commands import parked
 from shared.runtime.service import ConsoleCommand
 from shared.runtime.worker import Worker
 
@@ -23,10 +21,6 @@ PREPARE_WAIT_SECONDS = 1.0
 log = get_logger(__name__)
 
 
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-
-
 def rabbitmq_of(assembly: Assembly) -> Transport:
     """The broker named in the settings."""
     settings = assembly.settings
@@ -34,7 +28,8 @@ def rabbitmq_of(assembly: Assembly) -> Transport:
         settings.broker_url,
         heartbeat_seconds=settings.broker_heartbeat_seconds,
         blocked_seconds=settings.broker_blocked_seconds,
-        prefetch=settings.consumer_batch,
+        prefetch=2 * settings.consumer_batch,
+        failpoints=assembly.failpoints,
     )
 
 
@@ -82,30 +77,11 @@ def worker(assembly: Assembly, _arguments: Sequence[str]) -> int:
     return 0
 
 
-def parked(assembly: Assembly, _arguments: Sequence[str]) -> int:
-    """List parked events, a JSON line each, oldest first."""
-    with assembly.reading() as reading:
-        rows = inbox.parked(reading)
-    for row in rows:
-        shown = {name: row[name] for name in ("source", "event_id", "type", "subject", "attempts", "reason")}
-        _say(json.dumps(shown, ensure_ascii=False))
-    return 0
-
-
-def redrive(assembly: Assembly, arguments: Sequence[str]) -> int:
-    """Let one parked event, named by source and id, be tried again."""
-    if len(arguments) != 2:
-        sys.stderr.write("usage: redrive SOURCE EVENT_ID\n")
-        return 2
-    with assembly.begin() as work:
-        inbox.redrive(work, arguments[0], arguments[1])
-    return 0
-
-
 COMMANDS: Mapping[str, ConsoleCommand] = {
     "migrate": migrate,
     "prepare": prepare,
     "worker": worker,
     "parked": parked,
-    "redrive": redrive,
 }
+#: Those that speak to whoever typed them, and so say in a sentence what keeps them from the database.
+NEED_SCHEMA = frozenset({"parked"})

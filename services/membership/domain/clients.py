@@ -7,7 +7,13 @@ from collections.abc import Iterable
 from shared.errors import Fault, Invalid
 
 #: Everything a platform can be allowed.
-SCOPES = frozenset({"applications:write", "roster:read", "ballots:read", "timeline:read", "subscriptions:write"})
+SCOPES = frozenset(
+    {
+        "applications:write", "roster:read", "ballots:read", "timeline:read", "subscriptions:write", "events:read",
+        # Technical supervision from outside, such as a county's monitoring; on every service.
+        "operations:read", "operations:write",
+    }
+)  # fmt: skip
 NAME_LENGTH_MAX = 100
 
 
