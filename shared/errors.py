@@ -67,6 +67,10 @@ class NotFound(Refusal):
     """There is no such thing, or the caller may not know that there is."""
 
 
+class Gone(NotFound):
+    """There was such a thing, and it has been removed for good."""
+
+
 class Conflict(Refusal):
     """The thing exists but is in a state that does not allow the wish."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from shared.runtime.retention import RETENTION
 from shared.runtime.service import Timer
 from shared.web.idempotency import PURGE
 
-TIMERS: tuple[Timer, ...] = (PURGE,)
+TIMERS: tuple[Timer, ...] = (PURGE, RETENTION)

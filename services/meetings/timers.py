@@ -9,6 +9,7 @@ from services.meetings.commands.counting import close_if_due
 from services.meetings.domain.ballots import OPEN
 from shared.persistence.unit_of_work import Cause
 from shared.runtime.assembly import Assembly
+from shared.runtime.retention import RETENTION
 from shared.runtime.service import Timer
 from shared.web.idempotency import PURGE
 
@@ -34,4 +35,4 @@ def close_due_ballots(assembly: Assembly) -> bool:
     return len(due) == DUE_BATCH
 
 
-TIMERS: tuple[Timer, ...] = (Timer("close_due_ballots", DUE_EVERY_SECONDS, close_due_ballots), PURGE)
+TIMERS: tuple[Timer, ...] = (Timer("close_due_ballots", DUE_EVERY_SECONDS, close_due_ballots), PURGE, RETENTION)

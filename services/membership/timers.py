@@ -5,6 +5,7 @@ from __future__ import annotations
 from services.membership.commands.sessions import prune_attempts
 from services.membership.commands.signing_keys import turn_keys
 from shared.runtime.assembly import Assembly
+from shared.runtime.retention import RETENTION
 from shared.runtime.service import Timer
 from shared.web.idempotency import PURGE
 
@@ -32,4 +33,5 @@ TIMERS = (
     Timer("signing-keys", KEYS_EVERY_SECONDS, turn_signing_keys),
     Timer("prune", PRUNE_EVERY_SECONDS, prune),
     PURGE,
+    RETENTION,
 )

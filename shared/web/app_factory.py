@@ -26,7 +26,7 @@ from shared.runtime.metrics import Metrics
 from shared.security.keys import list_verification_keys
 from shared.security.rate_limits import RateLimits
 from shared.security.tokens import VerificationKey, Verifier
-from shared.web import problems, rate_limits
+from shared.web import feed, operations, problems, rate_limits
 from shared.web.access import gate_of
 from shared.web.blueprint import Blueprint
 from shared.web.context import EXTENSION, WebParts
@@ -88,7 +88,7 @@ def _make_parts(assembly: Assembly) -> WebParts:
 def _mount_blueprints(app: Flask, assembly: Assembly, parts: WebParts) -> None:
     prefix = f"/api/{assembly.service.name}"
     api = make_api(app, assembly.service.title, f"Service `{assembly.service.name}` of the alliance platform Lianmeng.")
-    for blueprint in assembly.service.blueprints:
+    for blueprint in (*assembly.service.blueprints, feed.blueprint, operations.blueprint):
         if not isinstance(blueprint, Blueprint):
             raise TypeError(
                 f"blueprint {blueprint.name}: use shared.web.blueprint.Blueprint, which reads bodies strictly"
