@@ -36,6 +36,7 @@ def test_a_broker_killed_under_load_loses_nothing(
             strike(rig, report, "broker killed (SIGKILL) and started", power_cut, events=600, per_second=60)
 
 
+@pytest.mark.faults
 def test_a_broker_stopped_in_good_order_under_load_loses_nothing(
     make_rig: MakeRig, broker: Broker, rounds: range, report: Report
 ) -> None:
