@@ -140,7 +140,7 @@ async def _own_queue(channel: aio_pika.abc.AbstractChannel, **arguments: Any) ->
 
 
 async def _bind_own_to_dead_letters(channel: aio_pika.abc.AbstractChannel) -> None:
-    await (await _own_queue(channel)).bind("alliance.dead", "")
+    await (await _own_queue(channel)).bind("alliance.dead-letters", "membership")
 
 
 async def _bind_a_services_queue(channel: aio_pika.abc.AbstractChannel) -> None:
@@ -148,9 +148,8 @@ async def _bind_a_services_queue(channel: aio_pika.abc.AbstractChannel) -> None:
     await queue.bind(EXCHANGE, "finance.entry.posted")
 
 
-async def _read_a_services_queue(channel: aio_pika.abc.AbstractChannel) -> None:
-    queue = await channel.get_queue(queue_of("membership"), ensure=False)
-    await queue.get(fail=False)
+async def _read(channel: aio_pika.abc.AbstractChannel, queue: str) -> None:
+    await (await channel.get_queue(queue, ensure=False)).get(fail=False)
 
 
 FORBIDDEN: dict[str, Callable[[aio_pika.abc.AbstractChannel], Awaitable[Any]]] = {
@@ -163,9 +162,10 @@ FORBIDDEN: dict[str, Callable[[aio_pika.abc.AbstractChannel], Awaitable[Any]]] =
     ),
     "declare a queue of another name": lambda channel: channel.declare_queue("press.own", durable=True),
     "declare a queue without a name": lambda channel: channel.declare_queue(None, exclusive=True),
-    "read a service's queue": _read_a_services_queue,
+    "read a service's queue": lambda channel: _read(channel, queue_of("membership")),
+    "read a service's dead letters": lambda channel: _read(channel, "membership.dead"),
     "bind a service's queue": _bind_a_services_queue,
-    "read dead letters": _bind_own_to_dead_letters,
+    "bind to the dead letters": _bind_own_to_dead_letters,
     "delete a service's queue": lambda channel: channel.queue_delete(queue_of("membership")),
     "delete the exchange": lambda channel: channel.exchange_delete(EXCHANGE),
 }
