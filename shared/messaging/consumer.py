@@ -28,6 +28,8 @@ from shared.runtime.logging import get_logger
 UNREADABLE = "unreadable"
 #: Reason of an event that came after a later one of its subject had its effect.
 OUT_OF_ORDER = "event.out_of_order"
+#: Reason of an event that the broker set aside.
+DEAD_LETTERED = "event.dead_lettered"
 #: Deferred events tried in one go.
 RETRY_BATCH = 50
 
@@ -42,6 +44,8 @@ class Counts:
     duplicates: int = 0
     deferred: int = 0
     parked: int = 0
+    #: Dead letters that came home; those that had not had their effect are now parked, and not counted there.
+    dead_lettered: int = 0
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,19 @@ class Consumer:
             return
         for taken in batch:
             self._accept_one(taken)
+
+    def accept_dead(self, bodies: Sequence[bytes]) -> None:
+        """Park what the broker set aside because it was in hand at too many crashes of ours.
+
+        What is done or discarded stays so. What is deferred is parked: to try it by ourselves would be the next crash.
+        """
+        batch = [self._take(body) for body in bodies]
+        with self._units.begin(Cause(self._ids.new_id()), quiet=True) as work:
+            for taken in batch:
+                reason = " ".join(str(each) for each in (Invalid(DEAD_LETTERED), taken.refusal) if each is not None)
+                inbox.put_aside(work, taken.arrival, inbox.PARKED, reason, attempts=0, next_attempt_at=None)
+        self.counts.dead_lettered += len(batch)
+        log.error("consumer.dead_lettered", events=len(batch), first=batch[0].arrival.event_id)
 
     def retry_due(self) -> int:
         """Try deferred events whose time has come; returns how many were tried."""
@@ -153,6 +170,7 @@ class Consumer:
 
     def _react(self, work: UnitOfWork, event: Event) -> None:
         work.cause = event.as_cause()
+        work.ids = self._ids.derived_from(f"{event.source} {event.id}", event.time)
         reaction = self._reactions.get(event.type) or self._reactions[EVERYTHING]
         reaction(work, event)
 

@@ -88,7 +88,7 @@ def assemble(
     """Build a service. Opens no connection yet."""
     clock = clock or SystemClock()
     failpoints = failpoints or Failpoints(settings.failpoint)
-    ids = Identifiers(clock, randomness)
+    ids = Identifiers(clock, randomness, owner=service.name)
     database = Database(settings.database_url, pool_size=settings.database_pool_size)
     wakeups = Wakeups(database)
     return Assembly(

@@ -48,7 +48,7 @@ def open_ballot(work: UnitOfWork, *, body: str, application_id: str, title: str,
     """
     ballot_rule = get_charter(work).rules[ADMISSION_RULES[body]]
     values: dict[str, Any] = {
-        "ballot_id": work.ids.secret(),
+        "ballot_id": work.ids.unordered_id(),
         "body": body,
         "application_id": application_id,
         "title": title,
