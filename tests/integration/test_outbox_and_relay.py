@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta, timezone
 
 import pytest
 import sqlalchemy as sa
 
-from shared.messaging.outbox import outbox, outbox_state, unsent
+from shared.messaging.contracts import Published
+from shared.messaging.envelope import parse
+from shared.messaging.outbox import FEED, Outbox, is_sent, mark_sent, outbox, outbox_feed, outbox_state, unsent
 from shared.messaging.relay import Relay
 from shared.messaging.transport import BrokerUnavailable, Message
 from shared.persistence.database import Leadership
+from shared.persistence.unit_of_work import Cause, Units
+from shared.runtime.clock import ManualClock
 from shared.runtime.failpoints import Failpoints
-from tests.builders.kernel import SAID, WHISPERED, Kernel, effects, kernel_on, word_of
+from tests.builders.kernel import SAID, START, WHISPERED, Kernel, WordSaid, effects, kernel_on, word_of
 from tests.servers import PostgreSQL
 from tests.waiting import wait_until
 
@@ -39,11 +44,13 @@ class FakePublisher:
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
         self.words: list[str] = []
+        self.messages: list[Message] = []
         self.refused_types: set[str] = set()
         self.away = False
         self.marked_too_early = False
 
     def publish(self, messages: Sequence[Message]) -> list[str | None]:
+        self.messages += messages
         ids = [message.event_id for message in messages]
         self.marked_too_early |= any(row["sent_at"] for row in self._kernel.rows(outbox) if row["event_id"] in ids)
         if self.away:
@@ -320,3 +327,143 @@ def test_rows_added_are_there_for_the_next_statement_and_gone_with_the_unit(kern
         for n in range(3):
             work.add(effects, {"word": f"w{n}", "subject": "s-1"})
     assert kernel.words() == ["w0", "w1", "w2"]
+
+
+class RecordingFailpoints(Failpoints):
+    """Notes the seams reached, and with what."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reached: list[tuple[str, list[str]]] = []
+
+    def reach(self, seam: str, details: Iterable[str] = ()) -> None:
+        self.reached.append((seam, list(details)))
+
+
+def test_an_event_carries_its_cause_its_time_and_its_article_and_the_row_says_the_same(empty_database_url: str) -> None:
+    clock = ManualClock(START)
+    with kernel_on(empty_database_url, clock=clock) as kernel:
+        cause = Cause("story-7", causation_id="event-6", traceparent="00-" + "a" * 32 + "-" + "b" * 16 + "-01")
+        with kernel.units.begin(cause) as work:
+            first = work.record(SAID, subject="s-1", data={"word": "plain"})
+            second = work.record(SAID, subject="s-1", data={"word": "cited"}, article="6(2)", correlation_id="story-8")
+
+        rows = sorted(kernel.rows(outbox), key=lambda row: row["position"])
+
+    plain, cited = (parse(row["envelope"].encode()) for row in rows)
+    assert (plain.id, cited.id) == (first, second)
+    assert (plain.correlation_id, cited.correlation_id) == ("story-7", "story-8")
+    assert {plain.causation_id, cited.causation_id} == {"event-6"}
+    assert plain.traceparent == cause.traceparent
+    assert (plain.article, cited.article) == (None, "6(2)")
+    assert (plain.source, plain.major, plain.time) == ("urn:lianmeng:alpha", 1, START)
+    for row, event in zip(rows, (plain, cited), strict=True):
+        said = (row["event_id"], row["type"], row["subject"], row["sequence"], row["recorded_at"])
+        assert said == (event.id, event.type, event.subject, event.sequence, event.time)
+
+
+def test_the_contracts_article_stands_where_the_event_names_none(kernel: Kernel) -> None:
+    contract = {SAID: Published(WordSaid, "a word", article="9(1)", major=3)}
+    recorder = Outbox("alpha", contract)
+    units = Units(kernel.database, kernel.wakeups, kernel.clock, kernel.ids, recorder)
+    with units.begin() as work:
+        work.record(SAID, subject="s-1", data={"word": "by contract"})
+        work.record(SAID, subject="s-1", data={"word": "by hand"}, article="9(2)")
+
+    events = [parse(row["envelope"].encode()) for row in kernel.rows(outbox)]
+    assert [event.article for event in events] == ["9(1)", "9(2)"]
+    assert [event.major for event in events] == [3, 3]
+
+
+def test_instants_in_an_events_data_are_written_in_utc(kernel: Kernel) -> None:
+    local = datetime(2026, 3, 2, 9, 0, tzinfo=timezone(timedelta(hours=8)))
+    with kernel.units.begin() as work:
+        work.record(SAID, subject="s-1", data={"word": local})
+
+    [row] = kernel.rows(outbox)
+    assert word_of(row["envelope"].encode()) == "2026-03-02T01:00:00.000000Z"
+
+
+def test_the_relay_hands_on_what_the_row_says_a_batch_at_a_time(kernel: Kernel) -> None:
+    publisher = FakePublisher(kernel)
+    for n in range(5):
+        kernel.say(f"{n}", subject=f"s-{n}")
+
+    assert relay_of(kernel, publisher, batch=3).publish_batch() == (3, 0)
+
+    first = min(kernel.rows(outbox), key=lambda row: row["position"])
+    assert publisher.messages[0] == Message(
+        first["event_id"], first["type"], first["subject"], first["envelope"].encode()
+    )
+    assert [word_of(message.body) for message in publisher.messages] == ["0", "1", "2"]
+
+
+def test_the_relay_passes_every_seam_with_the_types_of_its_batch(kernel: Kernel) -> None:
+    failpoints = RecordingFailpoints()
+    kernel.say("aloud")
+    kernel.say("psst", subject="s-2", event_type=WHISPERED)
+
+    Relay(kernel.units, FakePublisher(kernel), failpoints, 50).publish_batch()
+
+    types = [SAID, WHISPERED]
+    assert failpoints.reached == [
+        ("relay.before_publish", types),
+        ("relay.after_confirm", types),
+        ("relay.after_mark", types),
+    ]
+
+
+def test_marking_wakes_nobody(kernel: Kernel) -> None:
+    kernel.say("word")
+    bell = kernel.wakeups.listener()
+
+    relay_of(kernel, FakePublisher(kernel)).publish_batch()
+
+    assert not bell.is_set()
+
+
+def test_a_publisher_that_answers_for_fewer_messages_than_it_got_marks_nothing(kernel: Kernel) -> None:
+    class Forgetful(FakePublisher):
+        def publish(self, messages: Sequence[Message]) -> list[str | None]:
+            return super().publish(messages)[:-1]
+
+    kernel.say("one", subject="a")
+    kernel.say("two", subject="b")
+
+    with pytest.raises(ValueError, match="zip"):
+        relay_of(kernel, Forgetful(kernel)).publish_batch()
+    assert [row["sent_at"] for row in kernel.rows(outbox)] == [None, None]
+
+
+def test_an_event_marked_twice_keeps_its_number_and_leaves_no_gap(kernel: Kernel) -> None:
+    for n in range(4):
+        kernel.say(f"{n}", subject=f"s-{n}")
+    positions = sorted(row["position"] for row in kernel.rows(outbox))
+    for marked in ([positions[1], positions[0]], [positions[0], positions[2]], [], [positions[3], positions[2]]):
+        with kernel.units.begin() as work:
+            mark_sent(work, marked)
+
+    numbers = {row["position"]: row["feed_number"] for row in kernel.rows(outbox)}
+    assert [numbers[position] for position in positions] == [1, 2, 3, 4]
+    assert [(row["id"], row["head"], row["pruned_to"]) for row in kernel.rows(outbox_feed)] == [(FEED, 4, 0)]
+
+
+def test_of_unsent_events_count_and_age_of_the_oldest_are_told(empty_database_url: str) -> None:
+    clock = ManualClock(START)
+    with kernel_on(empty_database_url, clock=clock) as kernel:
+        with kernel.units.reading() as reading:
+            assert outbox_state(reading) == {"pending": 0.0, "oldest_age_seconds": 0.0}
+        sent = kernel.say("sent")
+        relay_of(kernel, FakePublisher(kernel)).publish_batch()
+        waiting = kernel.say("first")
+        clock.advance(30)
+        kernel.say("second")
+        clock.advance(12)
+
+        with kernel.units.reading() as reading:
+            assert outbox_state(reading) == {"pending": 2.0, "oldest_age_seconds": 42.0}
+            assert is_sent(reading, sent)
+            assert not is_sent(reading, waiting)
+        clock.advance(-100)
+        with kernel.units.reading() as reading:
+            assert outbox_state(reading)["oldest_age_seconds"] == 0.0, "a clock set back makes no negative age"
