@@ -17,14 +17,29 @@ from typing import Any, ClassVar
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from shared.persistence.arrays import array_of, compiled_once
+
 #: How long SQLite waits for another writer before it gives up, in milliseconds. A unit of work lasts a few ms.
 SQLITE_BUSY_MILLISECONDS = 10_000
-#: PostgreSQL session limits: a request must not hang on a lock or a runaway statement, nor hold a transaction open.
+#: PostgreSQL session limits: a request must not hang on a lock or a runaway statement, nor hold a transaction open. The
+#: server must notice a client that the network has forgotten, or that one's locks would stay for hours.
 POSTGRESQL_OPTIONS = (
-    "-c timezone=UTC -c lock_timeout=5s -c statement_timeout=20s -c idle_in_transaction_session_timeout=60s"
+    "-c timezone=UTC -c lock_timeout=5s -c statement_timeout=20s -c idle_in_transaction_session_timeout=20s"
+    " -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
 )
 #: Seconds to wait for a TCP connection to PostgreSQL.
 CONNECT_SECONDS = 5
+#: How libpq notices a server that has vanished, in seconds and probes, and in milliseconds for what it has sent: without
+#: these a thread would wait for an answer for hours.
+TCP_WATCH: dict[str, Any] = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
+#: After so long without a word from the leader, in seconds, the server ends its session: the process may be cut off, and
+#: its successor waits for the lock. Longer than a relay takes to publish a batch; it says so before each.
+LEADER_SILENCE_SECONDS = 30
 
 
 class Database:
@@ -41,8 +56,10 @@ class Database:
                 max_overflow=pool_size,
                 pool_timeout=10,
                 pool_pre_ping=True,
+                # The connection used last first: its session has the statements planned and the catalogue at hand.
+                pool_use_lifo=True,
                 hide_parameters=True,
-                connect_args={"options": POSTGRESQL_OPTIONS, "connect_timeout": CONNECT_SECONDS},
+                connect_args={"options": POSTGRESQL_OPTIONS, "connect_timeout": CONNECT_SECONDS, **TCP_WATCH},
             )
         else:
             self._make_folder()
@@ -93,44 +110,57 @@ def insert_many(connection: sa.Connection, table: sa.Table, rows: Sequence[Mappi
     """Insert rows that all name the same columns, in their order."""
     if len(rows) > 1 and connection.dialect.name == "postgresql":
         names = tuple(rows[0])
-        connection.execute(_insert_listed(table, names), _as_arrays(names, rows))
+        connection.execute(compiled_once(connection, _insert_listed, table, names), _as_arrays(names, rows))
     elif rows:
         connection.execute(table.insert(), [dict(row) for row in rows])
 
 
 def insert_ignoring_conflicts(
-    connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]], returning: sa.Column[Any]
+    connection: sa.Connection,
+    table: sa.Table,
+    rows: Sequence[Mapping[str, Any]],
+    returning: sa.ColumnElement[Any],
+    same: Mapping[str, Any] | None = None,
 ) -> list[Any]:
-    """INSERT … ON CONFLICT DO NOTHING; returns the `returning` values of the rows that really went in."""
+    """INSERT … ON CONFLICT DO NOTHING; returns the `returning` values of the rows that really went in.
+
+    `same`: columns that have the same value in all rows.
+    """
+    same = same or {}
     if not rows:
         return []
-    if len(rows) > 1 and connection.dialect.name == "postgresql":
+    if connection.dialect.name == "postgresql":
         names = tuple(rows[0])
-        statement = _insert_listed(table, names, returning)
-        return list(connection.execute(statement, _as_arrays(names, rows)).scalars())
-    insert: Any = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    statement = insert(table).on_conflict_do_nothing().returning(returning)
+        statement = compiled_once(connection, _insert_listed_ignoring, table, names, tuple(same), returning)
+        params = _as_arrays(names, rows) | {f"same_{name}": value for name, value in same.items()}
+        return list(connection.execute(statement, params).scalars())
+    inserted = sqlite.insert(table).on_conflict_do_nothing().returning(returning)
     # Rows as parameters: with the rows in it, a statement would be compiled anew each time, at 0.6 ms.
-    return list(connection.execute(statement, [dict(row) for row in rows]).scalars())
+    return list(connection.execute(inserted, [{**row, **same} for row in rows]).scalars())
 
 
-@lru_cache(maxsize=256)
-def _insert_listed(table: sa.Table, names: tuple[str, ...], returning: Any = None) -> Any:
+def _insert_listed(table: sa.Table, names: tuple[str, ...], same: tuple[str, ...] = ()) -> postgresql.Insert:
     """INSERT … SELECT … FROM unnest(…): one text however many rows, so nothing is planned or compiled anew.
 
-    The rows go in in their order: identity columns count up along it. With `returning`, conflicts are passed over.
+    The rows go in in their order: identity columns count up along it.
     """
-    arrays = [sa.bindparam(f"all_{name}", type_=postgresql.ARRAY(table.c[name].type)) for name in names]
+    arrays = [sa.bindparam(f"all_{name}", type_=array_of(table.c[name].type)) for name in names]
     listed = (
         sa.func.unnest(*arrays)
         .table_valued(*(sa.column(name, table.c[name].type) for name in names), name="listed")
         .render_derived()
     )
-    statement = postgresql.insert(table).from_select(names, sa.select(*(listed.c[name] for name in names)))
-    return statement if returning is None else statement.on_conflict_do_nothing().returning(returning)
+    alike = [sa.bindparam(f"same_{name}", type_=table.c[name].type) for name in same]
+    return postgresql.insert(table).from_select([*names, *same], sa.select(*(listed.c[name] for name in names), *alike))
 
 
-def _as_arrays(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+def _insert_listed_ignoring(
+    table: sa.Table, names: tuple[str, ...], same: tuple[str, ...], returning: sa.ColumnElement[Any]
+) -> Any:
+    return _insert_listed(table, names, same).on_conflict_do_nothing().returning(returning)
+
+
+def _as_arrays(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {f"all_{name}": [row[name] for row in rows] for name in names}
 
 
@@ -144,7 +174,7 @@ def listing(connection: sa.Connection, **columns: Sequence[str]) -> tuple[sa.Sub
 
 @lru_cache(maxsize=32)
 def _listing_postgresql(names: tuple[str, ...]) -> sa.Subquery:
-    arrays = [sa.bindparam(name, type_=postgresql.ARRAY(sa.Text)) for name in names]
+    arrays = [sa.bindparam(name, type_=array_of(sa.Text())) for name in names]
     listed = (
         sa.func.unnest(*arrays)
         .table_valued(*(sa.column(name, sa.Text) for name in names), name="listed")
@@ -163,20 +193,27 @@ def _listing_sqlite(names: tuple[str, ...]) -> sa.Subquery:
 def is_among(connection: sa.Connection, column: sa.Column[Any], name: str) -> sa.ColumnElement[bool]:
     """Whether the column's value is in the list given as parameter `name`: one statement for any length."""
     if connection.dialect.name == "postgresql":
-        return column == sa.any_(sa.bindparam(name, type_=postgresql.ARRAY(column.type)))
+        return column == sa.any_(sa.bindparam(name, type_=array_of(column.type)))
     return column.in_(sa.bindparam(name, expanding=True))
 
 
 def count_up(connection: sa.Connection, table: sa.Table, key: Mapping[str, Any], column: str, by: int = 1) -> int:
     """Add to a counter row, making it on first use; the row stays locked until the transaction ends."""
-    insert: Any = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    statement = (
+    params = {f"key_{name}": value for name, value in key.items()}
+    statement = compiled_once(connection, _count_up, connection.dialect.name, table, tuple(key), column)
+    return int(connection.execute(statement, params | {"by": by}).scalar_one())
+
+
+def _count_up(dialect: str, table: sa.Table, key: tuple[str, ...], column: str) -> Any:
+    insert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    by = sa.bindparam("by", type_=table.c[column].type)
+    values = {name: sa.bindparam(f"key_{name}", type_=table.c[name].type) for name in key}
+    return (
         insert(table)
-        .values(**key, **{column: by})
-        .on_conflict_do_update(index_elements=list(key), set_={column: table.c[column] + by})
+        .values({**values, column: by})
+        .on_conflict_do_update(index_elements=key, set_={column: table.c[column] + by})
         .returning(table.c[column])
     )
-    return int(connection.execute(statement).scalar_one())
 
 
 def count_up_each(
@@ -189,11 +226,11 @@ def count_up_each(
     ordered = sorted(counts)
     if len(ordered) > 1 and connection.dialect.name == "postgresql":
         params = _as_arrays((key, column), [{key: name, column: counts[name]} for name in ordered])
-        return {row[0]: row[1] for row in connection.execute(_count_up_listed(table, key, column), params)}
+        statement = compiled_once(connection, _count_up_listed, table, key, column)
+        return {row[0]: row[1] for row in connection.execute(statement, params)}
     return {name: count_up(connection, table, {key: name}, column, counts[name]) for name in ordered}
 
 
-@lru_cache(maxsize=32)
 def _count_up_listed(table: sa.Table, key: str, column: str) -> Any:
     statement = _insert_listed(table, (key, column))
     return statement.on_conflict_do_update(
@@ -231,6 +268,8 @@ class Leadership:
                     connection.close()
                     return False
                 self._connection = connection
+                # Not a setting of every session: those in the pool may be idle for as long as they like.
+                connection.exec_driver_sql(f"SET idle_session_timeout = '{LEADER_SILENCE_SECONDS}s'")
             self._connection.execute(sa.text("SELECT 1"))
         except sa.exc.DBAPIError:
             self._forget()

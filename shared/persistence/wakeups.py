@@ -14,7 +14,7 @@ from typing import Any
 
 import psycopg
 
-from shared.persistence.database import CONNECT_SECONDS, Database
+from shared.persistence.database import CONNECT_SECONDS, TCP_WATCH, Database
 from shared.runtime.logging import get_logger
 
 CHANNEL = "lianmeng_wakeup"
@@ -152,7 +152,7 @@ class Wakeups:
 
     def _connect(self, options: str = "") -> psycopg.Connection[Any]:
         url = self._database.url.set(drivername="postgresql").render_as_string(hide_password=False)
-        return psycopg.connect(url, autocommit=True, connect_timeout=CONNECT_SECONDS, options=options)
+        return psycopg.connect(url, autocommit=True, connect_timeout=CONNECT_SECONDS, options=options, **TCP_WATCH)
 
 
 def _close(connection: psycopg.Connection[Any] | None) -> None:

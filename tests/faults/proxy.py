@@ -85,9 +85,10 @@ class Proxy:
         self._orders: deque[tuple[Callable[[], None], threading.Event]] = deque()
         self._bell, self._ringer = socket.socketpair()
         self._is_closing = False
-        #: How many connections were made, and how many ended by a cut or a reset of ours.
+        #: How many connections were made, how many ended by a cut or a reset of ours, how many chunks a toxic had.
         self.accepted = 0
         self.spoiled = 0
+        self.chunks_spoiled = 0
         self._listen()
         self._thread = threading.Thread(target=self._run, name=f"proxy-{self.port}", daemon=True)
         self._thread.start()
@@ -278,6 +279,7 @@ class Proxy:
             flow.ends_at = max(now, last) + toxic.close_seconds
             return
         flow.chunks += 1
+        self.chunks_spoiled += toxic is not CLEAN
         if toxic.cut_after is not None and flow.chunks > toxic.cut_after:
             chunk = chunk[: len(chunk) // 2]
             flow.cuts = True
