@@ -1,5 +1,5 @@
 #!/bin/sh
-# Starts the broker with users, rights, policies and the dead-letter queue in place, at every start the same.
+# Starts the broker with users, rights, policies and the queues of dead letters in place, at every start the same.
 #
 # Writes the definitions with the passwords from the environment into memory and hands over to the image's own start.
 # Passwords stand in JSON and in URLs: letters, digits, dot, dash and underscore only (`openssl rand -hex 24` is fine).
@@ -62,7 +62,7 @@ cat >"${DEFINITIONS_FILE:-/tmp/definitions.json}" <<JSON
   "parameters": [$parameters],
   "policies": [
     $policies,
-    {"vhost": "lianmeng", "name": "dead-letters", "pattern": "\\\\.dead\$", "apply-to": "quorum_queues", "priority": 20, "definition": {"delivery-limit": -1}}
+    {"vhost": "lianmeng", "name": "dead-letters", "pattern": "^(membership|meetings|finance|notifications)\\\\.dead\$", "apply-to": "quorum_queues", "priority": 20, "definition": {"delivery-limit": -1}}
   ],
   "exchanges": [{"vhost": "lianmeng", "name": "alliance.dead-letters", "type": "direct", "durable": true, "auto_delete": false, "internal": true, "arguments": {}}],
   "queues": [$dead_queues],

@@ -14,7 +14,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from shared.errors import NotFound
 from shared.persistence.columns import Utc, kernel_metadata
 from shared.persistence.database import insert_ignoring_conflicts, listing
 from shared.persistence.unit_of_work import Reading, UnitOfWork
@@ -56,6 +55,13 @@ inbox = sa.Table(
         "sequence",
         postgresql_where=sa.text("state IN ('deferred', 'parked')"),
         sqlite_where=sa.text("state IN ('deferred', 'parked')"),
+    ),
+    # For operators: what they have closed, among very many done.
+    sa.Index(
+        "ix_inbox_discarded",
+        "received_at",
+        postgresql_where=sa.text("state = 'discarded'"),
+        sqlite_where=sa.text("state = 'discarded'"),
     ),
     sa.Index(
         "ix_inbox_due",
@@ -210,32 +216,6 @@ def settle(work: UnitOfWork, key: tuple[str, str]) -> None:
             body=None,
         )
     )
-
-
-def redrive(work: UnitOfWork, source: str, event_id: str) -> None:
-    """Let a parked event be tried again, at once and with all its attempts."""
-    changed = work.execute(
-        inbox.update()
-        .where(*_is(source, event_id), inbox.c.state == PARKED)
-        .values(state=DEFERRED, attempts=0, next_attempt_at=work.now)
-    )
-    if not changed.rowcount:
-        raise NotFound("event.not_parked", event_id=event_id)
-
-
-def parked(reading: Reading, limit: int = 100) -> list[dict[str, Any]]:
-    """Parked events, oldest first."""
-    rows = reading.all(sa.select(inbox).where(inbox.c.state == PARKED).order_by(inbox.c.received_at).limit(limit))
-    return [row._asdict() for row in rows]
-
-
-def inbox_state(reading: Reading) -> dict[str, float]:
-    """For metrics: how many events are `deferred` and `parked`."""
-    rows = reading.all(
-        sa.select(inbox.c.state, sa.func.count().label("count")).where(inbox.c.state.in_(OPEN)).group_by(inbox.c.state)
-    )
-    counts = {row.state: float(row.count) for row in rows}  # type: ignore[arg-type]
-    return {DEFERRED: counts.get(DEFERRED, 0.0), PARKED: counts.get(PARKED, 0.0)}
 
 
 def after(work: Reading, seconds: float) -> datetime:

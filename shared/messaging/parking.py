@@ -11,7 +11,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from urllib.parse import quote, unquote
 
 import sqlalchemy as sa
@@ -24,8 +24,8 @@ from shared.persistence.unit_of_work import Reading, UnitOfWork
 from shared.runtime.clock import rfc3339
 from shared.runtime.logging import get_logger
 
-REDRIVE = "redrive"
-DISCARD = "discard"
+REDRIVE: Final = "redrive"
+DISCARD: Final = "discard"
 #: States that are listed. What is done needs nobody.
 STATES = (PARKED, DEFERRED, DISCARDED)
 #: Events of one act at most, so that its locks are held for a moment only.

@@ -29,6 +29,8 @@ class Relay:
         #: Subjects whose oldest event was refused in this round. They are passed over, or a long row of events behind
         #: one that nobody takes would fill every batch and keep all other subjects waiting.
         self._refused_subjects: set[str] = set()
+        #: Refusals since the start, for metrics; an event that stays refused counts at every try.
+        self.refusals = 0
 
     def publish_batch(self) -> tuple[int, int]:
         """Send one batch. Returns how many were confirmed and how many refused; (0, 0): the round is over.
@@ -55,6 +57,7 @@ class Relay:
                 mark_sent(work, confirmed)
         self._failpoints.reach("relay.after_mark", types)
         if refused:
+            self.refusals += len(refused)
             self._refused_subjects.update(row.subject for row, _ in refused)
             # One line a batch: with a queue gone there may be thousands, and each is tried again every few seconds.
             row, reason = refused[0]

@@ -91,6 +91,11 @@ def queue_of(service: str) -> str:
     return f"{service}.inbox"
 
 
+def dead_queue_of(service: str) -> str:
+    """The name of the queue into which the broker sets aside what was in hand at too many crashes of a service."""
+    return f"{service}.dead"
+
+
 def matches(pattern: str, event_type: str) -> bool:
     """Whether a topic pattern takes a type: exact, or `#` for everything."""
     return pattern in ("#", event_type)

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Mapping, Sequence
 
 from shared.messaging.rabbitmq import RabbitMQ
-from shared.messaging.transport import BrokerUnavailable, Transport, queue_of
+from shared.messaging.transport import BrokerUnavailable, Transport, dead_queue_of, queue_of
 from shared.runtime.assembly import Assembly
 from shared.runtime.logging import get_logger
 from shared.runtime.parked_commands import parked
@@ -47,6 +47,7 @@ def prepare(assembly: Assembly, arguments: Sequence[str]) -> int:
     for attempt in range(1, PREPARE_ATTEMPTS + 1):
         try:
             transport.declare(queue_of(assembly.service.name), patterns)
+            transport.declare(dead_queue_of(assembly.service.name), [])
         except BrokerUnavailable as error:
             log.warning("prepare.broker_unavailable", attempt=attempt, reason=str(error))
             threading.Event().wait(PREPARE_WAIT_SECONDS)

@@ -14,8 +14,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Histogram,
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from shared.messaging.inbox import inbox_state
 from shared.messaging.outbox import outbox_state
+from shared.messaging.parking import parking_state
 from shared.persistence.unit_of_work import Reading
 from shared.runtime.assembly import Assembly
 from shared.runtime.logging import get_logger
@@ -84,7 +84,7 @@ class _DatabaseStates(Collector):
     def collect(self) -> Iterable[Metric]:
         """One gauge per number; `lianmeng_database_up` alone when the database does not answer."""
         labels = {"service": self._assembly.service.name}
-        looks: Mapping[str, Callable[[Reading], Mapping[str, float]]] = {"outbox": outbox_state, "inbox": inbox_state}
+        looks: Mapping[str, Callable[[Reading], Mapping[str, float]]] = {"outbox": outbox_state, "inbox": parking_state}
         found: list[Metric] = []
         up = 1.0
         try:

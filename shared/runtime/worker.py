@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from shared.messaging.transport import BrokerUnavailable, Subscription, Transport, queue_of
+from shared.messaging.transport import BrokerUnavailable, Subscription, Transport, dead_queue_of, queue_of
 from shared.persistence.database import Leadership
 from shared.runtime.assembly import Assembly
 from shared.runtime.logging import get_logger
@@ -30,31 +30,37 @@ class Worker:
         self._transport = transport
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._subscription: Subscription | None = None
+        self._subscriptions: list[Subscription] = []
         self._publisher = transport.publisher()
         self._leadership = Leadership(assembly.database, f"relay:{assembly.service.name}")
         self.consumer = assembly.consumer()
+        self.relay = assembly.relay(self._publisher)
 
     def subscribe(self) -> None:
         """Start consuming. In the embedded mode every worker subscribes before the first one starts."""
-        if self._subscription is None:
-            name = queue_of(self._assembly.service.name)
-            self._subscription = self._transport.subscribe(name, self.consumer.patterns, self.consumer.accept)
+        if not self._subscriptions:
+            name, subscribe = self._assembly.service.name, self._transport.subscribe
+            self._subscriptions = [
+                subscribe(queue_of(name), self.consumer.patterns, self.consumer.accept),
+                # Dead letters come home: what the broker set aside is parked here like all that failed.
+                subscribe(dead_queue_of(name), [], self.consumer.accept_dead),
+            ]
 
     def start(self) -> None:
         """Start every thread."""
         self._assembly.wakeups.hear_other_processes()
         self.subscribe()
         self._spawn("relay", self._relay_loop())
-        self._spawn("deferred", self._repeat("deferred", self._retry_deferred, self._assembly.settings.poll_seconds))
+        bell, poll_seconds = self._assembly.wakeups.listener(of_due=True), self._assembly.settings.poll_seconds
+        self._spawn("deferred", self._repeat("deferred", self._retry_deferred, poll_seconds, bell))
         for timer in self._assembly.service.timers:
             self._spawn(f"timer-{timer.name}", self._timer_loop(timer))
 
     def stop(self) -> None:
         """Stop taking new work, finish what is in hand, let go of broker and leadership."""
         self._stopping.set()
-        if self._subscription is not None:
-            self._subscription.stop()
+        for subscription in self._subscriptions:
+            subscription.stop()
         self._assembly.wakeups.stop()
         for thread in self._threads:
             thread.join(STOP_SECONDS)
@@ -63,7 +69,7 @@ class Worker:
 
     def is_alive(self) -> bool:
         """Whether every thread still runs: the liveness of the process. The broker's absence does not matter."""
-        subscribed = self._subscription is not None and self._subscription.is_alive()
+        subscribed = bool(self._subscriptions) and all(each.is_alive() for each in self._subscriptions)
         return subscribed and self._publisher.is_alive() and all(thread.is_alive() for thread in self._threads)
 
     def _spawn(self, name: str, body: Callable[[], None]) -> None:
@@ -72,12 +78,10 @@ class Worker:
         thread.start()
 
     def _relay_loop(self) -> Callable[[], None]:
-        relay = self._assembly.relay(self._publisher)
-
         def publish() -> bool:
             if not self._leadership.ensure():
                 return False
-            confirmed, refused = relay.publish_batch()
+            confirmed, refused = self.relay.publish_batch()
             if refused and not confirmed:
                 # Nothing of a whole batch: rather the bus than these events. Coming straight back would be a hot loop.
                 raise BrokerUnavailable(f"{refused} events were not taken")

@@ -38,7 +38,7 @@ def serve_health(assembly: Assembly, worker: Worker) -> Iterator[None]:
 def _handler(assembly: Assembly, worker: Worker) -> type[BaseHTTPRequestHandler]:
     health = Health(assembly)
     metrics = Metrics(assembly)
-    metrics.registry.register(_ConsumerCounts(assembly.service.name, worker))
+    metrics.registry.register(_WorkerCounts(assembly.service.name, worker))
 
     class Handler(BaseHTTPRequestHandler):
         """GET only; the standard library's server is enough for one question every few seconds."""
@@ -71,8 +71,8 @@ def _handler(assembly: Assembly, worker: Worker) -> type[BaseHTTPRequestHandler]
     return Handler
 
 
-class _ConsumerCounts(Collector):
-    """What the worker's consumer has seen since the process started."""
+class _WorkerCounts(Collector):
+    """What the worker's consumer and relay have seen since the process started."""
 
     def __init__(self, service: str, worker: Worker) -> None:
         self._service = service
@@ -85,3 +85,8 @@ class _ConsumerCounts(Collector):
         for outcome, count in vars(self._worker.consumer.counts).items():
             family.add_metric([self._service, outcome], count)
         yield family
+        refusals = CounterMetricFamily(
+            "lianmeng_relay_refusals", "events that the broker did not take, at every try", labels=["service"]
+        )
+        refusals.add_metric([self._service], self._worker.relay.refusals)
+        yield refusals

@@ -43,7 +43,7 @@ def _exactly(**kwargs: Any) -> fields.String:
     return fields.String(validate=validate.Length(min=1, max=200), **kwargs)
 
 
-def _states() -> fields.List:
+def _states() -> fields.List[str]:
     one = fields.String(validate=validate.OneOf(parking.STATES))
     length = validate.Length(min=1, max=len(parking.STATES))
     return fields.List(

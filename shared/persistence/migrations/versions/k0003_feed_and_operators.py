@@ -16,6 +16,7 @@ depends_on = None
 
 OLD_OPEN = sa.text("state <> 'done'")
 OPEN = sa.text("state IN ('deferred', 'parked')")
+DISCARDED = sa.text("state = 'discarded'")
 
 
 def upgrade() -> None:
@@ -35,6 +36,7 @@ def upgrade() -> None:
     columns = ["source", "subject", "sequence"]
     op.create_index("ix_inbox_open", "inbox", columns, postgresql_where=OPEN, sqlite_where=OPEN)
     op.create_index("ix_inbox_source_subject_sequence", "inbox", columns)
+    op.create_index("ix_inbox_discarded", "inbox", ["received_at"], postgresql_where=DISCARDED, sqlite_where=DISCARDED)
     op.create_table(
         "operator_actions",
         sa.Column("id", Identifier, nullable=False),
@@ -54,6 +56,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Back to the old index; discarded events become done ones, and the audit is lost."""
     op.drop_table("operator_actions")
+    op.drop_index("ix_inbox_discarded", "inbox")
     op.drop_index("ix_inbox_source_subject_sequence", "inbox")
     op.drop_index("ix_inbox_open", "inbox")
     op.execute("UPDATE inbox SET state = 'done' WHERE state = 'discarded'")
