@@ -99,6 +99,24 @@ def test_an_event_is_marked_sent_only_after_the_broker_confirmed_it(kernel: Kern
     assert relay.publish_batch() == (0, 0)
 
 
+def test_commits_go_on_while_the_relay_publishes(kernel: Kernel) -> None:
+    """Publishing may take long, and in one process it runs other services' reactions: no transaction is open meanwhile."""
+
+    class Busy(FakePublisher):
+        def publish(self, messages: Sequence[Message]) -> list[str | None]:
+            self._kernel.say("meanwhile", subject="another")
+            return super().publish(messages)
+
+    kernel.say("first")
+
+    assert relay_of(kernel, Busy(kernel)).publish_batch() == (1, 0)
+
+    assert [bool(row["sent_at"]) for row in sorted(kernel.rows(outbox), key=lambda row: row["position"])] == [
+        True,
+        False,
+    ]
+
+
 def test_an_unroutable_event_stays_unsent_and_holds_up_only_its_own_subject(kernel: Kernel) -> None:
     publisher = FakePublisher(kernel)
     publisher.refused_types = {WHISPERED}
