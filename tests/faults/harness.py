@@ -82,6 +82,9 @@ class Rig:
         self.promised = Promised()
         self._next_number = 1
         self._fault_ended_at: float | None = None
+        # What earlier verdicts were about: each judges what happened since the one before.
+        self._judged_effects = 0
+        self._judged_open: set[int] = set()
 
     # ------------------------------------------------------------ beginning and end
     def __enter__(self) -> Self:
@@ -146,13 +149,11 @@ class Rig:
     def loading(
         self, *, events: int = 500, per_second: float = 200, subjects: int = 40, mood: str = "", seed: int = 1
     ) -> Iterator[Load]:
-        """Numbers are said in the background during the block; at its end, until the last one is acknowledged."""
-        first = self._next_number
-        self._next_number += events
+        """Numbers are said in the background as long as the block lasts, and until there are so many `events`."""
         load = Load(
             self.speaker,
             self.promised,
-            first=first,
+            first=self._next_number,
             events=events,
             per_second=per_second,
             subjects=subjects,
@@ -162,10 +163,10 @@ class Rig:
         load.start()
         try:
             yield load
-        except BaseException:
+            load.finish(events / per_second + LOAD_PATIENCE_SECONDS)
+        finally:
             load.give_up()
-            raise
-        load.finish(events / per_second + LOAD_PATIENCE_SECONDS)
+            self._next_number = load.next_number
 
     def load(self, *, events: int = 500, per_second: float = 200, subjects: int = 40, mood: str = "") -> range:
         """Say numbers and wait until all are acknowledged; returns them."""
@@ -188,8 +189,10 @@ class Rig:
         return self.postgresql.query(statement, params, database=self._databases[service])
 
     def effects(self) -> list[Effect]:
-        """What beta did, in the order it did it."""
-        rows = self.query("beta", "SELECT number, subject, sequence FROM effects ORDER BY id")
+        """What beta did since the last verdict, in the order it did it."""
+        rows = self.query(
+            "beta", "SELECT number, subject, sequence FROM effects WHERE id > %s ORDER BY id", (self._judged_effects,)
+        )
         return [Effect(*row) for row in rows]
 
     def count_effects(self) -> int:
@@ -224,40 +227,52 @@ class Rig:
 
     # ------------------------------------------------------------ judging
     def settle(self, *, within: float = RECOVERY_SECONDS) -> Verdict:
-        """Wait until everything has drained, then classify every number said since the rig began."""
+        """Wait until everything has drained, then classify what was said since the last verdict.
+
+        A late effect of what an earlier verdict judged counts as unexpected in this one.
+        """
         ended_at = self._fault_ended_at or time.monotonic()
         self._fault_ended_at = None
         recovery: float | None
         try:
             wait_until(self._is_drained, "drained", seconds=within, every=0.05, ignoring=(psycopg.Error,))
             recovery = time.monotonic() - ended_at
-            if recovery > within:
-                recovery = None
             self._pass_the_fence()
         except Late:
             recovery = None
-        open_rows = self.query("beta", "SELECT state, body FROM inbox WHERE state IN ('parked', 'deferred')")
-        held = {number for (number,) in self._held_back()}
-        parked = {_number_in(body) for state, body in open_rows if state == "parked"}
-        deferred = {_number_in(body) for state, body in open_rows if state == "deferred"}
-        unsent = self.query("alpha", "SELECT envelope FROM outbox WHERE sent_at IS NULL")
-        waiting = (deferred - held) | {_number_in(envelope.encode()) for (envelope,) in unsent}
-        return judge(self.promised, self.effects(), parked=parked | held, waiting=waiting, recovery_seconds=recovery)
+        if recovery is not None and recovery > within:
+            recovery = None
+        verdict = self._judged(recovery)
+        self._begin_anew(verdict)
+        return verdict
+
+    def _judged(self, recovery: float | None) -> Verdict:
+        deferred, held, parked = (self._numbers("beta", which) for which in (DEFERRED, HELD_BACK, PARKED))
+        unsent = self._numbers("alpha", UNSENT)
+        return judge(
+            self.promised,
+            self.effects(),
+            parked=(parked | held) - self._judged_open,
+            waiting=((deferred - held) | unsent) - self._judged_open,
+            recovery_seconds=recovery,
+        )
+
+    def _begin_anew(self, verdict: Verdict) -> None:
+        self.promised = Promised()
+        self._judged_effects = int(self.query("beta", "SELECT coalesce(max(id), 0) FROM effects")[0][0])
+        self._judged_open |= {*verdict.parked, *verdict.stuck}
 
     def _is_drained(self) -> bool:
         if self.unsent():
             return False
-        open_numbers = {_number_in(body) for (body,) in self.query("beta", OPEN)}
-        held = {number for (number,) in self._held_back()}
-        parked = {number for number, _ in self.parked()}
-        if open_numbers - held - parked:
+        deferred, held, parked = (self._numbers("beta", which) for which in (DEFERRED, HELD_BACK, PARKED))
+        if deferred - held:
             return False
         had = {effect.number for effect in self.effects()}
         return all(number in had or number in held or number in parked for number in self.promised.acknowledged)
 
-    def _held_back(self) -> list[tuple[int]]:
-        """Deferred only because an earlier event of their subject is parked."""
-        return [(_number_in(body),) for (body,) in self.query("beta", HELD_BACK)]
+    def _numbers(self, service: str, statement: str) -> set[int]:
+        return {_number_in(body) for (body,) in self.query(service, statement)}
 
     def _pass_the_fence(self) -> None:
         number = self._next_number
@@ -275,7 +290,10 @@ class Rig:
 #: Makes a rig on the session's servers; keywords are `Rig`'s own. The fixture `make_rig` is one.
 MakeRig = Callable[..., Rig]
 
-OPEN = "SELECT body FROM inbox WHERE state = 'deferred'"
+UNSENT = "SELECT envelope FROM outbox WHERE sent_at IS NULL"
+DEFERRED = "SELECT body FROM inbox WHERE state = 'deferred'"
+PARKED = "SELECT body FROM inbox WHERE state = 'parked'"
+#: Deferred only because an earlier event of their subject is parked.
 HELD_BACK = """
 SELECT d.body FROM inbox d WHERE d.state = 'deferred' AND EXISTS (
   SELECT 1 FROM inbox p
@@ -283,9 +301,9 @@ SELECT d.body FROM inbox d WHERE d.state = 'deferred' AND EXISTS (
 """
 
 
-def _number_in(body: bytes) -> int:
+def _number_in(body: bytes | str) -> int:
     """The number an envelope carries; 0 where it carries none."""
     try:
-        return int(json.loads(bytes(body))["data"]["number"])
+        return int(json.loads(body if isinstance(body, str) else bytes(body))["data"]["number"])
     except (ValueError, KeyError, TypeError):
         return 0

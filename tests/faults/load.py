@@ -1,4 +1,4 @@
-"""The client of the fault tests: says numbers at a bounded rate and remembers which were acknowledged.
+"""The client of the fault tests: says numbers at a bounded rate, until told to end, and remembers which were acknowledged.
 
 It asks again, with the same number, until it has an acknowledgement; an attempt without an answer, or answered with an
 error, has an unknown outcome. One client, one attempt at a time: so the order of saying is known.
@@ -6,6 +6,7 @@ error, has an unknown outcome. One client, one attempt at a time: so the order o
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import threading
@@ -37,12 +38,16 @@ class Load:
     ) -> None:
         self._speaker = speaker
         self._promised = promised
-        self._numbers = range(first, first + events)
+        self._first = first
+        self._events = events
         self._per_second = per_second
         self._subjects = subjects
         self._mood = mood
         self._random = random.Random(seed)
+        self._enough = threading.Event()
         self._stopping = threading.Event()
+        #: The first number not said yet.
+        self.next_number = first
         self._thread = threading.Thread(target=self._run, name="load")
         self._fault: BaseException | None = None
 
@@ -51,7 +56,8 @@ class Load:
         self._thread.start()
 
     def finish(self, seconds: float) -> None:
-        """Wait until every number is acknowledged; gives up after so long."""
+        """Say what is left of `events`, and wait until all is acknowledged; gives up after so long."""
+        self._enough.set()
         self._thread.join(seconds)
         self.give_up()
         assert self._fault is None, f"the client failed: {self._fault!r}"
@@ -64,11 +70,12 @@ class Load:
     def _run(self) -> None:
         try:
             begin = time.monotonic()
-            for index, number in enumerate(self._numbers):
+            for index in itertools.count():
                 self._stopping.wait(max(0.0, begin + index / self._per_second - time.monotonic()))
-                if self._stopping.is_set():
+                if self._stopping.is_set() or (index >= self._events and self._enough.is_set()):
                     return
-                self.say(number, f"s-{self._random.randrange(self._subjects)}")
+                self.next_number += 1
+                self.say(self._first + index, f"s-{self._random.randrange(self._subjects)}")
         except BaseException as error:  # noqa: BLE001 - told in `finish`
             self._fault = error
 

@@ -16,7 +16,7 @@ import select
 import signal
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from shared.persistence.columns import new_metadata
 from shared.persistence.unit_of_work import UnitOfWork
 from shared.runtime import commands
 from shared.runtime.assembly import Assembly, assemble
+from shared.runtime.failpoints import Failpoints
 from shared.runtime.logging import configure_logging
 from shared.runtime.service import Service
 from shared.runtime.settings import Settings
@@ -58,6 +59,7 @@ effects = sa.Table(
     sa.Column("number", sa.BigInteger, nullable=False),
     sa.Column("subject", sa.String(200), nullable=False),
     sa.Column("sequence", sa.BigInteger, nullable=False),
+    sa.Column("at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()")),
 )
 
 
@@ -116,8 +118,9 @@ def _broken(_work: UnitOfWork, times: float, attempt: int) -> None:
         raise RuntimeError("a bug, for the time being")
 
 
-def _refusing(_work: UnitOfWork, _amount: float, _attempt: int) -> None:
-    raise Conflict("server.unavailable")
+def _refusing(_work: UnitOfWork, times: float, attempt: int) -> None:
+    if attempt <= times:
+        raise Conflict("server.unavailable")
 
 
 def _sleeping(work: UnitOfWork, seconds: float, _attempt: int) -> None:
@@ -159,6 +162,22 @@ def prepare(root: Path, environments: Mapping[str, Mapping[str, str]]) -> None:
             assembly.close()
 
 
+class LateFailpoints(Failpoints):
+    """`seam@3` kills at the third time the seam is reached: in the midst of things, not at the first of them."""
+
+    def __init__(self, armed: str) -> None:
+        seam, _, times = armed.partition("@")
+        super().__init__(seam)
+        self._times_left = int(times or 1)
+
+    def reach(self, seam: str, details: Iterable[str] = ()) -> None:
+        if seam == self._seam:
+            self._times_left -= 1
+            if self._times_left > 0:
+                return
+        super().reach(seam, details)
+
+
 def _speak(assembly: Assembly) -> int:
     """Answer every line of the standard input with `new`, `known` or `failed REASON`, until it ends or SIGTERM."""
     stopping: list[int] = []
@@ -195,7 +214,7 @@ def main(role: str, root: Path) -> int:
     service = beta(root) if role == "consumer" else alpha(root)
     settings = Settings.from_environment(service.name)
     configure_logging(settings.log_level, service.name)
-    assembly = assemble(service, settings)
+    assembly = assemble(service, settings, failpoints=LateFailpoints(settings.failpoint))
     try:
         return _speak(assembly) if role == "speaker" else commands.worker(assembly, [])
     finally:

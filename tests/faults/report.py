@@ -66,11 +66,11 @@ class Report:
     def __init__(self) -> None:
         self._lines: dict[str, _Line] = {}
 
-    def add(self, fault: str, verdict: Verdict, *, events: int | None = None) -> None:
-        """Count one run; `events` where the verdict covers more than this run."""
+    def add(self, fault: str, verdict: Verdict, *, times: int = 1, timed: bool = True) -> None:
+        """Count a verdict on a fault that was struck so many times; not `timed` where the time was a test's own."""
         line = self._lines.setdefault(fault, _Line())
-        line.times += 1
-        line.events += verdict.ok if events is None else events
+        line.times += times
+        line.events += verdict.events
         line.lost += len(verdict.lost)
         line.twice += len(verdict.duplicated)
         line.unexpected += len(verdict.unexpected)
@@ -79,7 +79,7 @@ class Report:
         line.recovered += len(verdict.recovered)
         if verdict.recovery_seconds is None:
             line.late += 1
-        else:
+        elif timed:
             line.seconds.append(verdict.recovery_seconds)
 
     def rows(self) -> list[list[str]]:

@@ -30,12 +30,17 @@ class Promised:
     stored_unseen: set[int] = field(default_factory=set)
     #: Tried last when the load was given up; never acknowledged.
     given_up: dict[int, str] = field(default_factory=dict)
+    #: Whether the order of saying is the order of committing: not where several writers said at once.
+    in_order: bool = True
 
 
 @dataclass(frozen=True)
 class Verdict:
     """What became of everything that was said."""
 
+    #: Acknowledged.
+    events: int
+    #: Acknowledged, and had its effect once.
     ok: int
     #: Acknowledged, and neither had its effect nor waits anywhere.
     lost: tuple[int, ...]
@@ -83,11 +88,12 @@ def judge(
     somewhere = set(parked) | set(waiting)
     had = {effect.number for effect in effects if said.get(effect.number) == effect.subject}
     return Verdict(
+        events=len(promised.acknowledged),
         ok=sum(1 for number in promised.acknowledged if times[number] == 1 and number in had),
         lost=tuple(number for number in promised.acknowledged if number not in had and number not in somewhere),
         duplicated=tuple(number for number, count in times.items() if count > 1),
         unexpected=tuple(effect.number for effect in effects if said.get(effect.number) != effect.subject),
-        out_of_order=tuple(_out_of_order(effects, list(said))),
+        out_of_order=tuple(_out_of_order(effects, list(said) if promised.in_order else [])),
         recovered=tuple(promised.stored_unseen | {number for number in promised.given_up if times[number]}),
         parked=tuple(sorted(parked)),
         stuck=tuple(sorted(set(waiting) - had)),
