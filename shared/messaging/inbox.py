@@ -100,11 +100,9 @@ _KEY = (inbox.c.source + " " + inbox.c.event_id).label("key")
 
 def note_done(work: UnitOfWork, arrivals: Sequence[Arrival]) -> set[tuple[str, str]]:
     """Write rows as done; returns the keys that are new here. The others were had before."""
-    rows = [
-        {**_columns(arrival), "state": DONE, "attempts": 1, "received_at": work.now, "settled_at": work.now}
-        for arrival in arrivals
-    ]
-    inserted = insert_ignoring_conflicts(work.connection, inbox, rows, _KEY)
+    same = {"state": DONE, "attempts": 1, "received_at": work.now, "settled_at": work.now}
+    rows = [_columns(arrival) for arrival in arrivals]
+    inserted = insert_ignoring_conflicts(work.connection, inbox, rows, _KEY, same)
     return {(source, event_id) for source, _, event_id in (text.partition(" ") for text in inserted)}
 
 
