@@ -164,6 +164,20 @@ def test_the_feed_numbers_what_was_sent_without_gaps_in_the_order_of_sending(ker
         assert sequences == sorted(sequences)
 
 
+def test_marking_twice_numbers_once(kernel: Kernel) -> None:
+    """As a second relay would that was not yet told that it leads no more."""
+    for n in range(3):
+        kernel.say(f"{n}", subject=f"s-{n}")
+    positions = sorted(row["position"] for row in kernel.rows(outbox))
+
+    for marked in (positions[:2], positions[:2], positions):
+        with kernel.units.begin(quiet=True) as work:
+            mark_sent(work, marked)
+
+    assert sorted(row["feed_number"] for row in kernel.rows(outbox)) == [1, 2, 3]
+    assert [row["head"] for row in kernel.rows(outbox_feed)] == [3]
+
+
 def test_an_event_of_a_unit_that_rolls_back_is_never_published(kernel: Kernel) -> None:
     publisher = FakePublisher(kernel)
 

@@ -16,6 +16,12 @@ def test_a_wait_lies_between_half_and_all_of_the_plan(failures, fraction) -> Non
     assert planned / 2 <= waited <= planned
 
 
+def test_many_that_fail_together_come_back_apart() -> None:
+    waits = {delay_seconds(1, EVENT_DELAYS_SECONDS, fraction / 100) for fraction in range(100)}
+
+    assert len(waits) == 100
+
+
 def test_the_plan_grows_lasts_about_a_day_and_ends() -> None:
     assert list(EVENT_DELAYS_SECONDS) == sorted(EVENT_DELAYS_SECONDS)
     assert 20 * 3600 <= sum(EVENT_DELAYS_SECONDS) <= 28 * 3600
