@@ -269,3 +269,39 @@ def test_a_second_worker_stands_by_and_takes_over(virtual_host: VirtualHost) -> 
     assert "after" not in first.words
     standby.stop()
     publisher.close()
+
+
+def test_a_worker_that_stops_with_messages_in_hand_hands_them_over_in_order(virtual_host: VirtualHost) -> None:
+    # given a worker with messages in hand, handled one batch at a time, and a second one that stands by
+    bus = RabbitMQ(virtual_host.url, heartbeat_seconds=20, blocked_seconds=10, prefetch=20)
+    bus.declare("twin.inbox", [SAID])
+    first, second = Listener(), Listener()
+    busy, leave = threading.Event(), threading.Event()
+
+    def hold(_words: list[str]) -> None:
+        busy.set()
+        leave.wait(30)
+
+    first.before = hold
+    active = bus.subscribe("twin.inbox", [SAID], first)
+    publisher = bus.publisher()
+    words = [f"w{n:03}" for n in range(100)]
+    for start in range(0, 100, 20):
+        batch = [message_of(word, subject=f"s-{word}") for word in words[start : start + 20]]
+        assert publisher.publish(batch) == [None] * 20
+    assert busy.wait(10)
+    standby = bus.subscribe("twin.inbox", [SAID], second)
+    # In the air until then: a stand-by that is not registered yet would be given everything later, and prove nothing.
+    wait_until(lambda: virtual_host.consumers_of("twin.inbox") == 2, "both to be registered")
+
+    # when the first is told to stop and finishes what it has begun
+    stopper = threading.Thread(target=active.stop)
+    stopper.start()
+    leave.set()
+    stopper.join()
+
+    # then the second goes on exactly where it ended
+    wait_until(lambda: len(set(first.words) | set(second.words)) == 100, "the rest, at the second")
+    assert first.words + second.words == words
+    standby.stop()
+    publisher.close()

@@ -152,6 +152,11 @@ class VirtualHost:
         found: list[dict[str, Any]] = self.broker.api("GET", f"queues/{self.name}")
         return found
 
+    def consumers_of(self, queue: str) -> int:
+        """How many consumers the queue has, those standing by included."""
+        found = self.broker.api("GET", f"consumers/{self.name}")
+        return sum(each["queue"]["name"] == queue for each in found)
+
     def delete_queue(self, queue: str) -> None:
         """Remove a queue under its consumer, which the broker then cancels."""
         self.broker.api("DELETE", f"queues/{self.name}/{quote(queue, safe='')}")

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pika
 from pika.channel import Channel
 
-from shared.messaging.rabbitmq.link import EXCHANGE, QUEUE_ARGUMENTS, STOP_SECONDS, Link
+from shared.messaging.rabbitmq.link import EXCHANGE, QUEUE_ARGUMENTS, STOP_SECONDS, Link, close_without_cancelling
 from shared.messaging.transport import Accept
 from shared.runtime.failpoints import Failpoints
 from shared.runtime.logging import get_logger
@@ -151,15 +151,6 @@ class RabbitSubscription(Link):
         self.call(acknowledge)
 
     def _give_back_and_close(self) -> None:
-        channel = self._channel
-        if channel is None or not channel.is_open or self._consumer_tag is None:
-            self._close_connection()
-            return
-
-        def cancelled(_frame: Any) -> None:
-            # Everything unacknowledged, as one: a nack is not counted against a message on RabbitMQ 4.3, a loss is.
-            if channel.is_open:
-                channel.basic_nack(0, multiple=True, requeue=True)
-            self._close_connection()
-
-        channel.basic_cancel(self._consumer_tag, callback=cancelled)
+        if self._channel is not None:
+            close_without_cancelling(self._channel)
+        self._close_connection()
