@@ -1,6 +1,6 @@
 """The bus on RabbitMQ. The only package that knows pika; its errors end here.
 
-One topic exchange; one quorum queue per service. Publishing with confirms and `mandatory`; consuming with explicit
+One topic exchange; one quorum queue per service, or several partitions (`layout`). Publishing with confirms and `mandatory`; consuming with explicit
 acknowledgements. Each direction has a connection with an I/O thread of its own that does nothing but I/O, so that
 heartbeats go on however long a handler takes, and that connects again, for ever, after every loss. Queue limits, dead
 letters and delivery limits are the broker's policies (`deploy/rabbitmq`), not arguments here: a changed argument
@@ -9,22 +9,23 @@ would refuse to declare at boot.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import pika
-from pika.exceptions import AMQPError
 
-from shared.messaging.rabbitmq.consuming import RabbitSubscription
-from shared.messaging.rabbitmq.link import EXCHANGE, QUEUE_ARGUMENTS, said
+from shared.messaging.rabbitmq.following import FollowingSubscription
+from shared.messaging.rabbitmq.layout import LAYOUTS, Layouts
 from shared.messaging.rabbitmq.publishing import CONNECT_WAIT_SECONDS, RabbitPublisher
-from shared.messaging.transport import Accept, BrokerUnavailable, Publisher, Subscription
+from shared.messaging.transport import Accept, Publisher, Subscription
 from shared.runtime.failpoints import Failpoints
 
 
 class RabbitMQ:
     """The broker at one URL, or the nodes of one cluster, their URLs separated by commas.
 
-    `prefetch`: messages a subscription has in hand at most, twice what it hands over at a time.
+    `prefetch`: messages a subscription has in hand at most, twice what it hands over at a time. `partitions`: how many
+    queues `declare` lays a service's out as. `prefers`: the numbers of those that subscriptions here want to be the
+    active consumer of.
     """
 
     def __init__(
@@ -34,36 +35,44 @@ class RabbitMQ:
         heartbeat_seconds: int,
         blocked_seconds: int,
         prefetch: int,
+        partitions: int = 1,
+        prefers: Collection[int] = (),
         failpoints: Failpoints | None = None,
     ) -> None:
+        assert partitions in LAYOUTS, f"{partitions} partitions: must be one of {LAYOUTS}"
         self._brokers = [
             _parameters(each.strip(), heartbeat_seconds=heartbeat_seconds, blocked_seconds=blocked_seconds)
             for each in url.split(",")
         ]
         self._prefetch = prefetch
-        self._failpoints = failpoints
+        self._partitions = partitions
+        self._prefers = prefers
+        self._failpoints = failpoints or Failpoints()
 
     def declare(self, queue: str, patterns: Sequence[str]) -> None:
-        """Declare exchange, queue and bindings on a connection of their own. Raises BrokerUnavailable."""
-        try:
-            # Of several, pika tries one after the other.
-            connection = pika.BlockingConnection(self._brokers)
-            channel = connection.channel()
-            channel.exchange_declare(EXCHANGE, "topic", durable=True)
-            channel.queue_declare(queue, durable=True, arguments=QUEUE_ARGUMENTS)
-            for pattern in patterns:
-                channel.queue_bind(queue, EXCHANGE, pattern)
-            connection.close()
-        except (AMQPError, OSError) as error:
-            raise BrokerUnavailable(said(error)) from error
+        """Lay the queue out and bind it, on a connection of its own. Raises BrokerUnavailable."""
+        Layouts(self._brokers, queue, patterns).establish(self._partitions_of(patterns))
 
     def publisher(self) -> Publisher:
         """A connection for publishing."""
         return RabbitPublisher(self._brokers)
 
     def subscribe(self, queue: str, patterns: Sequence[str], accept: Accept) -> Subscription:
-        """A connection for consuming; it starts at once and keeps trying while the broker is away."""
-        return RabbitSubscription(self._brokers, queue, patterns, accept, self._prefetch, self._failpoints)
+        """Connections for consuming; they start at once and keep trying while the broker is away."""
+        return FollowingSubscription(
+            self._brokers,
+            queue,
+            patterns,
+            accept,
+            partitions=self._partitions_of(patterns),
+            prefers=self._prefers,
+            prefetch=self._prefetch,
+            failpoints=self._failpoints,
+        )
+
+    def _partitions_of(self, patterns: Sequence[str]) -> int:
+        # A queue that no events are dealt out to has nothing to be partitioned by.
+        return self._partitions if patterns else 1
 
 
 def _parameters(url: str, *, heartbeat_seconds: int, blocked_seconds: int) -> pika.ConnectionParameters:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import pika
 from pika.channel import Channel
 
-from shared.messaging.rabbitmq.link import EXCHANGE, QUEUE_ARGUMENTS, STOP_SECONDS, Link, close_without_cancelling
+from shared.messaging.rabbitmq.layout import MARKER_TYPE
+from shared.messaging.rabbitmq.link import STOP_SECONDS, Link, close_without_cancelling
 from shared.messaging.transport import Accept
 from shared.runtime.failpoints import Failpoints
 from shared.runtime.logging import get_logger
@@ -36,28 +37,37 @@ class RabbitSubscription(Link):
     Half of what may be in hand is a batch, so that the next one arrives while one is handled. The two threads take
     turns at the interpreter: the I/O thread parses while the handler waits for its database, and no shorter switch
     interval makes that faster (measured), so there is none.
+
+    Which queues there are is not its business. `look_again` is called when the queue is gone, `at_marker` when
+    everything before a marker of a changing layout has been stored.
     """
 
     def __init__(
         self,
         brokers: Sequence[pika.ConnectionParameters],
         queue_name: str,
-        patterns: Sequence[str],
         accept: Accept,
+        *,
         prefetch: int,
-        failpoints: Failpoints | None = None,
+        priority: int,
+        failpoints: Failpoints,
+        at_marker: Callable[[], None],
+        look_again: Callable[[], None],
     ) -> None:
         super().__init__(brokers, queue_name)
         self._queue_name = queue_name
-        self._patterns = list(patterns)
         self._accept = accept
         self._prefetch = prefetch
         self._batch = max(1, prefetch // 2)
-        self._failpoints = failpoints or Failpoints()
+        self._priority = priority
+        self._failpoints = failpoints
+        self._at_marker = at_marker
+        self._look_again = look_again
         self._epoch = 0
-        self._consumer_tag: str | None = None
         #: From the I/O thread to the handler. None: stop.
         self._arrived: queue.SimpleQueue[_Delivery | None] = queue.SimpleQueue()
+        #: Taken from there, but not yet of a batch.
+        self._next: _Delivery | None = None
         self._handler = threading.Thread(target=self._handle, name=f"consume-{queue_name}", daemon=True)
         self.start()
         self._handler.start()
@@ -66,12 +76,15 @@ class RabbitSubscription(Link):
         """See the port."""
         return super().is_alive() and self._handler.is_alive()
 
+    def begin_stop(self) -> None:
+        """Take nothing new; returns at once."""
+        if not self._stopping.is_set():
+            self._stopping.set()
+            self._arrived.put(None)
+
     def stop(self) -> None:
         """See the port."""
-        if self._stopping.is_set():
-            return
-        self._stopping.set()
-        self._arrived.put(None)
+        self.begin_stop()
         if self._handler is not threading.current_thread():
             self._handler.join(STOP_SECONDS)
         self.call(self._give_back_and_close)
@@ -81,26 +94,27 @@ class RabbitSubscription(Link):
         self._epoch += 1
         channel.add_on_cancel_callback(self._on_broker_cancel)
         channel.basic_qos(prefetch_count=self._prefetch)
-        channel.exchange_declare(EXCHANGE, "topic", durable=True)
-        channel.queue_declare(self._queue_name, durable=True, arguments=QUEUE_ARGUMENTS)
-        for pattern in self._patterns:
-            channel.queue_bind(self._queue_name, EXCHANGE, pattern)
         epoch, put = self._epoch, self._arrived.put
 
         def arrive(_channel: Channel, method: Any, _properties: Any, body: bytes) -> None:
             # Nothing more per message: this thread's time is taken from the handler's.
             put(_Delivery(epoch, method.delivery_tag, method.routing_key, body))
 
-        self._consumer_tag = channel.basic_consume(self._queue_name, arrive, callback=lambda _frame: self.ready())
+        # Several of one priority: the first one is active. A higher one takes over when what is in hand is settled.
+        arguments = {"x-priority": self._priority} if self._priority else None
+        channel.basic_consume(self._queue_name, arrive, arguments=arguments, callback=lambda _frame: self.ready())
 
     def on_lost(self, reason: str) -> None:  # noqa: ARG002 - what was in hand comes again whatever the reason
         # What was in hand comes again; the handler notices by the epoch and does not acknowledge it.
         self._epoch += 1
-        self._consumer_tag = None
+
+    def on_missing(self) -> None:
+        self._look_again()
 
     def _on_broker_cancel(self, _frame: Any) -> None:
         # The queue was deleted, moved, or we were too slow. Without a new connection we would live on, deaf.
         log.warning("broker.cancelled_us", queue=self._queue_name)
+        self._look_again()
         self._close_connection()
 
     def _handle(self) -> None:
@@ -110,15 +124,18 @@ class RabbitSubscription(Link):
                 self._acknowledge(batch)
 
     def _next_batch(self) -> list[_Delivery]:
-        """Wait for a delivery, then take what else is there, of one epoch only."""
-        first = self._arrived.get()
+        """Wait for a delivery, then take what else is there, of one epoch only. A marker is a batch of its own."""
+        first, self._next = self._next or self._arrived.get(), None
         batch = [] if first is None or first.epoch != self._epoch else [first]
-        while batch and len(batch) < self._batch:
+        while batch and batch[0].type != MARKER_TYPE and len(batch) < self._batch:
             try:
                 following = self._arrived.get_nowait()
             except queue.Empty:
                 break
             if following is None:
+                break
+            if following.type == MARKER_TYPE:
+                self._next = following
                 break
             if following.epoch == batch[0].epoch:
                 batch.append(following)
@@ -129,7 +146,10 @@ class RabbitSubscription(Link):
         failures = 0
         while True:
             try:
-                self._accept([delivery.body for delivery in batch])
+                if batch[0].type == MARKER_TYPE:
+                    self._at_marker()
+                else:
+                    self._accept([delivery.body for delivery in batch])
             except Exception as error:  # noqa: BLE001 - nothing is stored, so nothing may be acknowledged; hold and repeat
                 wait = HOLD_SECONDS[min(failures, len(HOLD_SECONDS) - 1)]
                 failures += 1

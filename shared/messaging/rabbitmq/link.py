@@ -8,6 +8,7 @@ from typing import Any
 
 import pika
 from pika.channel import Channel
+from pika.exceptions import ChannelClosedByBroker
 
 from shared.messaging.rabbitmq.joining import JoiningConnection
 from shared.runtime.logging import get_logger
@@ -20,6 +21,8 @@ QUEUE_ARGUMENTS = {"x-queue-type": "quorum", "x-single-active-consumer": True}
 RECONNECT_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
 #: How long stopping waits for a thread, in seconds. Within compose's stop_grace_period.
 STOP_SECONDS = 10.0
+#: AMQP's reply code for what does not exist.
+NOT_FOUND = 404
 
 log = get_logger(__name__)
 
@@ -47,6 +50,9 @@ class Link:
     def on_lost(self, reason: str) -> None:
         """In the I/O thread: the channel is gone; whatever was under way on it has an unknown outcome."""
         raise NotImplementedError  # pragma: no cover - both subclasses have it
+
+    def on_missing(self) -> None:
+        """In the I/O thread: the broker closed the channel, because it does not have what was asked for."""
 
     def start(self) -> None:
         self._thread.start()
@@ -121,6 +127,8 @@ class Link:
         if not self._stopping.is_set():
             log.warning("broker.channel_closed", link=self._name, reason=said(reason))
         self._channel_lost(said(reason))
+        if is_missing(reason):
+            self.on_missing()
         self._close_connection()
 
     def _on_closed(self, connection: Any, reason: Exception | str) -> None:
@@ -148,8 +156,15 @@ def close_without_cancelling(channel: Channel) -> None:
     cancelled one still had in hand: order is lost. When the channel ends without, the broker returns them first.
     pika has no public way; should its bookkeeping change, closing is orderly again and a test of the order tells.
     """
-    cancelled, consumers = getattr(channel, "_cancelled", set()), getattr(channel, "_consumers", {})
-    cancelled.update(consumers)
+    cancelled: set[str] = getattr(channel, "_cancelled", set())
+    cancelled.update(getattr(channel, "_consumers", {}))
+
+
+def is_missing(error: Exception) -> bool:
+    """Whether the broker says that a queue or an exchange does not exist, rather than that its node is away."""
+    if not isinstance(error, ChannelClosedByBroker) or error.reply_code != NOT_FOUND:
+        return False
+    return "no queue" in error.reply_text or "no exchange" in error.reply_text
 
 
 def said(error: object) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import pika
 from pika.channel import Channel
 
+from shared.messaging.rabbitmq.layout import SLOT_HEADER, slot_of
 from shared.messaging.rabbitmq.link import EXCHANGE, Link
 from shared.messaging.rabbitmq.window import Window
 from shared.messaging.transport import BrokerUnavailable, Message
@@ -141,6 +142,7 @@ def _properties(message: Message) -> pika.BasicProperties:
     return pika.BasicProperties(
         content_type="application/cloudevents+json",
         delivery_mode=pika.DeliveryMode.Persistent.value,
+        headers={SLOT_HEADER: slot_of(message.subject)},
         message_id=message.event_id,
         type=message.type,
     )
