@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from services.finance import tables
 from services.finance.commands import accounts
 from services.finance.domain.chart import CharterItem
 from shared.messaging.contracts import Reaction
 from shared.messaging.envelope import Event
+from shared.messaging.rebuilding import Projection
+from shared.persistence.shadow import DerivedTable
 from shared.persistence.unit_of_work import UnitOfWork
-from shared.security.keys import accept_signing_key, retire_signing_key
+from shared.security.keys import accept_signing_key, retire_signing_key, verification_keys
 
 
 def on_member_admitted(work: UnitOfWork, event: Event) -> None:
@@ -35,3 +38,18 @@ REACTIONS: Mapping[str, Reaction] = {
     "membership.signing_key.published": accept_signing_key,
     "membership.signing_key.retired": retire_signing_key,
 }
+
+#: What follows from events of others alone, and can be made anew from them.
+PROJECTIONS: tuple[Projection, ...] = (
+    Projection(
+        "chart of accounts",
+        ("membership.member.admitted", "meetings.charter.adopted"),
+        # Postings name an account by its id, so an account that is there keeps it; what tells accounts apart is the code.
+        (DerivedTable(tables.charters), DerivedTable(tables.accounts, key="code", apart_from=("account_id",))),
+    ),
+    Projection(
+        "verification keys",
+        ("membership.signing_key.published", "membership.signing_key.retired"),
+        (DerivedTable(verification_keys),),
+    ),
+)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from services.finance.api import BLUEPRINTS
 from services.finance.events import CONSUMES, PUBLISHES
-from services.finance.reactions import REACTIONS
+from services.finance.reactions import PROJECTIONS, REACTIONS
 from services.finance.tables import METADATA
 from services.finance.timers import TIMERS
 from shared.runtime.service import Service
@@ -19,6 +19,7 @@ SERVICE = Service(
     publishes=PUBLISHES,
     consumes=CONSUMES,
     reactions=REACTIONS,
+    projections=PROJECTIONS,
     blueprints=BLUEPRINTS,
     timers=TIMERS,
 )

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from services.meetings import tables
 from services.meetings.commands import ballots, counting, roll
 from services.meetings.domain.ballots import EXECUTIVE_COMMITTEE, GENERAL_MEETING
 from shared.messaging.contracts import Reaction
 from shared.messaging.envelope import Event
+from shared.messaging.rebuilding import Projection
+from shared.persistence.shadow import DerivedTable
 from shared.persistence.unit_of_work import UnitOfWork
-from shared.security.keys import accept_signing_key, retire_signing_key
+from shared.security.keys import accept_signing_key, retire_signing_key, verification_keys
 
 
 def on_application_accepted(work: UnitOfWork, event: Event) -> None:
@@ -72,3 +75,17 @@ REACTIONS: Mapping[str, Reaction] = {
     "membership.signing_key.published": accept_signing_key,
     "membership.signing_key.retired": retire_signing_key,
 }
+
+#: What follows from events of others alone, and can be made anew from them.
+PROJECTIONS: tuple[Projection, ...] = (
+    Projection(
+        "electoral roll",
+        ("membership.member.admitted", "membership.office.filled"),
+        (DerivedTable(tables.units), DerivedTable(tables.offices)),
+    ),
+    Projection(
+        "verification keys",
+        ("membership.signing_key.published", "membership.signing_key.retired"),
+        (DerivedTable(verification_keys),),
+    ),
+)

@@ -7,7 +7,7 @@ from pathlib import Path
 from services.meetings.api import BLUEPRINTS
 from services.meetings.api.charter_command import run_adopt_charter
 from services.meetings.events import CONSUMES, PUBLISHES
-from services.meetings.reactions import REACTIONS
+from services.meetings.reactions import PROJECTIONS, REACTIONS
 from services.meetings.tables import METADATA
 from services.meetings.timers import TIMERS
 from shared.runtime.service import Service
@@ -20,6 +20,7 @@ SERVICE = Service(
     publishes=PUBLISHES,
     consumes=CONSUMES,
     reactions=REACTIONS,
+    projections=PROJECTIONS,
     blueprints=BLUEPRINTS,
     timers=TIMERS,
     console_commands={"adopt-charter": run_adopt_charter},

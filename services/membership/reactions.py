@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from services.membership import tables
 from services.membership.commands.ballots import ClosedBallot, close_ballot, note_opened_ballot
 from services.membership.commands.charter import keep_charter
 from shared.messaging.contracts import Reaction
 from shared.messaging.envelope import Event
+from shared.messaging.rebuilding import Projection
+from shared.persistence.shadow import DerivedTable
 from shared.persistence.unit_of_work import UnitOfWork
 
 #: The one matter of a ballot that concerns membership.
@@ -52,3 +55,8 @@ REACTIONS: Mapping[str, Reaction] = {
     "meetings.ballot.opened": on_ballot_opened,
     "meetings.ballot.closed": on_ballot_closed,
 }
+
+#: What follows from events of others alone, and can be made anew from them.
+PROJECTIONS: tuple[Projection, ...] = (
+    Projection("charter", ("meetings.charter.adopted",), (DerivedTable(tables.charters),)),
+)

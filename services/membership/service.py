@@ -7,7 +7,7 @@ from pathlib import Path
 from services.membership.api import accounts, applications, clients, roster, signing_keys
 from services.membership.api.founding_command import run_found
 from services.membership.events import CONSUMES, PUBLISHES
-from services.membership.reactions import REACTIONS
+from services.membership.reactions import PROJECTIONS, REACTIONS
 from services.membership.tables import METADATA
 from services.membership.timers import TIMERS
 from shared.runtime.service import Service
@@ -20,6 +20,7 @@ SERVICE = Service(
     publishes=PUBLISHES,
     consumes=CONSUMES,
     reactions=REACTIONS,
+    projections=PROJECTIONS,
     blueprints=(
         applications.blueprint,
         roster.members,

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from services.notifications import tables
 from services.notifications.commands.archive import archive_event
 from services.notifications.commands.subscriptions import Owner, end_subscriptions
 from services.notifications.domain.messages import ArchivedEvent
 from shared.messaging.contracts import EVERYTHING, Reaction
 from shared.messaging.envelope import Event
+from shared.messaging.rebuilding import Projection
+from shared.persistence.shadow import DerivedTable
 from shared.persistence.unit_of_work import UnitOfWork
-from shared.security.keys import accept_signing_key, retire_signing_key
+from shared.security.keys import accept_signing_key, retire_signing_key, verification_keys
 
 
 def on_any_event(work: UnitOfWork, event: Event) -> None:
@@ -64,3 +67,14 @@ REACTIONS: Mapping[str, Reaction] = {
     "membership.signing_key.published": on_signing_key_published,
     "membership.signing_key.retired": on_signing_key_retired,
 }
+
+#: What follows from events of others alone, and can be made anew from them.
+PROJECTIONS: tuple[Projection, ...] = (
+    # Subscriptions, deliveries and notices are not among them: who wanted to be told what was the service's own to know.
+    Projection("archive", (EVERYTHING,), (DerivedTable(tables.archive),)),
+    Projection(
+        "verification keys",
+        ("membership.signing_key.published", "membership.signing_key.retired"),
+        (DerivedTable(verification_keys),),
+    ),
+)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from services.notifications.api import BLUEPRINTS
 from services.notifications.events import CONSUMES, PUBLISHES
-from services.notifications.reactions import REACTIONS
+from services.notifications.reactions import PROJECTIONS, REACTIONS
 from services.notifications.tables import METADATA
 from services.notifications.timers import TIMERS
 from shared.runtime.service import Service
@@ -19,6 +19,7 @@ SERVICE = Service(
     publishes=PUBLISHES,
     consumes=CONSUMES,
     reactions=REACTIONS,
+    projections=PROJECTIONS,
     blueprints=BLUEPRINTS,
     timers=TIMERS,
 )

@@ -108,6 +108,10 @@ class Consumer:
             self._retry(key)
         return len(keys)
 
+    def replay(self, work: UnitOfWork, body: bytes) -> None:
+        """Run the reaction to an event once more, in a unit of the caller's, past the inbox: for rebuilding."""
+        self._react(work, take_view(self._consumes, parse(body)))
+
     def _take(self, body: bytes) -> _Taken:
         try:
             raw = parse(body)

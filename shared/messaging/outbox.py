@@ -98,7 +98,7 @@ class Outbox:
         plain = {name: _as_json(value) for name, value in data.items()}
         contract = check_published(self._publishes, event_type, plain)
         return Noted(
-            event_id=work.ids.event_id(event_type, subject),
+            event_id=work.ids.new_id(f"{event_type} {subject}"),
             type=event_type,
             major=contract.major,
             subject=subject,

@@ -18,7 +18,8 @@ from sqlalchemy.dialects import postgresql
 def array_of(item: sa.types.TypeEngine[Any]) -> sa.types.TypeEngine[Any]:
     """The type of a parameter that holds values for a column of this type."""
     if isinstance(item, sa.JSON | sa.LargeBinary):
-        return postgresql.ARRAY(item)  # the driver's own way; no batch is full of these
+        # The driver's own way; no batch is full of these. One dimension: a document may itself be a list.
+        return postgresql.ARRAY(item, dimensions=1)
     if isinstance(item, sa.String):
         # Without the column's length: a cast to it would cut what is too long, and say nothing.
         return _Literal(sa.Text())
@@ -37,7 +38,7 @@ class _Literal(sa.types.UserDefinedType[Any]):
     def get_col_spec(self, **_: Any) -> str:
         return f"{self.item.compile(dialect=postgresql.dialect())}[]"  # type: ignore[no-untyped-call]  # the library's
 
-    def bind_processor(self, dialect: sa.Dialect) -> Callable[[Sequence[Any]], str]:
+    def bind_processor(self, dialect: sa.Dialect) -> Callable[[Any], str]:
         one = self.item.dialect_impl(dialect).bind_processor(dialect)
         return literal if one is None else lambda values: literal([one(value) for value in values])
 

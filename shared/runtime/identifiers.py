@@ -59,13 +59,13 @@ class Identifiers:
         """
         return _Derived(self, f"{self._owner} {origin}", at)
 
-    def new_id(self) -> str:
-        """A UUIDv7 (RFC 9562, 5.7): 48 bits of milliseconds, then random bits; sorts by time of making."""
-        return _uuid7(self._clock.now(), self._bits(74))
+    def new_id(self, name: str = "") -> str:  # noqa: ARG002 - for derived ids
+        """A UUIDv7 (RFC 9562, 5.7): 48 bits of milliseconds, then random bits; sorts by time of making.
 
-    def event_id(self, event_type: str, subject: str) -> str:  # noqa: ARG002 - what derived ids depend on
-        """The id of a new event."""
-        return self.new_id()
+        `name` says what it is for, where several follow from one thing: a derived id then does not depend on how many
+        others were drawn before.
+        """
+        return _uuid7(self._clock.now(), self._bits(74))
 
     def unordered_id(self) -> str:
         """64 hexadecimal characters that carry no time and no order; an identifier, not a secret."""
@@ -94,19 +94,11 @@ class _Derived(Identifiers):
         self._at = at
         self._used: dict[str, int] = {}
 
-    def new_id(self) -> str:
-        return self._named("id")
-
-    def event_id(self, event_type: str, subject: str) -> str:
-        # By what it tells, not by how many ids were drawn before: the same consequence has the same id even where the
-        # way to it was a little different.
-        return self._named(f"event {event_type} {subject}")
+    def new_id(self, name: str = "") -> str:
+        return _uuid7(self._at, self._digest(f"id {name}", 16) & ((1 << 74) - 1))
 
     def unordered_id(self) -> str:
         return f"{self._digest('unordered', SECRET_BYTES):0{SECRET_BYTES * 2}x}"
-
-    def _named(self, name: str) -> str:
-        return _uuid7(self._at, self._digest(name, 16) & ((1 << 74) - 1))
 
     def _digest(self, name: str, length: int) -> int:
         with self._lock:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from shared.messaging.contracts import Consumed, Published, Reaction
+from shared.messaging.rebuilding import Projection
 
 if TYPE_CHECKING:
     from shared.runtime.assembly import Assembly
@@ -46,8 +47,12 @@ class Service:
     blueprints: Sequence[Any]
     timers: Sequence[Timer] = ()
     console_commands: Mapping[str, ConsoleCommand] = field(default_factory=dict)
+    #: What can be made anew from the feeds of others: `rebuild`.
+    projections: Sequence[Projection] = ()
 
     def __post_init__(self) -> None:
         foreign = [name for name in self.publishes if not name.startswith(f"{self.name}.")]
         assert not foreign, f"{self.name} cannot publish {foreign}"
         assert set(self.consumes) == set(self.reactions), f"{self.name}: CONSUMES and REACTIONS differ"
+        unheard = {each for projection in self.projections for each in projection.events} - set(self.consumes)
+        assert not unheard, f"{self.name}: projections of events it does not hear: {unheard}"

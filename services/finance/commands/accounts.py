@@ -73,7 +73,7 @@ def _open_standard_accounts(work: UnitOfWork) -> None:
 
 
 def _open(work: UnitOfWork, new: NewAccount) -> str | None:
-    account_id = work.ids.new_id()
+    account_id = work.ids.new_id(new.code)
     inserted = work.insert_if_absent(
         tables.accounts,
         {

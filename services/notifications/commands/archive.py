@@ -64,7 +64,7 @@ def _fan_out(work: UnitOfWork, event: ArchivedEvent) -> None:
         work.add(
             tables.deliveries,
             {
-                "delivery_id": work.ids.new_id(),
+                "delivery_id": work.ids.new_id(each.subscription_id),
                 "subscription_id": each.subscription_id,
                 "event_id": event.event_id,
                 "channel": each.channel,

@@ -17,7 +17,7 @@ def of(owner: str = "finance", *, seed: int = 1) -> Identifiers:
 
 
 def drawn(ids: Identifiers) -> list[str]:
-    return [ids.new_id(), ids.new_id(), ids.unordered_id(), ids.event_id("a.b.c", "s-1"), ids.event_id("a.b.c", "s-1")]
+    return [ids.new_id(), ids.new_id(), ids.unordered_id(), ids.new_id("a name"), ids.new_id("a name")]
 
 
 def test_what_follows_from_the_same_event_has_the_same_ids_whenever_it_is_made() -> None:
@@ -45,11 +45,11 @@ def test_they_are_version_7_and_sort_by_the_time_of_the_event() -> None:
     assert early < late
 
 
-def test_an_events_id_does_not_depend_on_what_was_drawn_before() -> None:
+def test_a_named_id_does_not_depend_on_what_was_drawn_before() -> None:
     straight, around = (of().derived_from("event-1", AT) for _ in range(2))
     around.new_id()
 
-    assert straight.event_id("a.b.c", "s-1") == around.event_id("a.b.c", "s-1")
+    assert straight.new_id("a name") == around.new_id("a name")
 
 
 def test_a_secret_is_never_derived() -> None:
