@@ -20,7 +20,7 @@ from tests.waiting import wait_until
 
 SIZE = 3
 #: Three nodes start at once on two cores, and wait for one another.
-START_SECONDS = 180.0
+START_SECONDS = 120.0
 
 
 class Node(Broker):
@@ -54,6 +54,11 @@ class Node(Broker):
         self.begin()
         self.wait_until_it_serves()
 
+    def log(self) -> str:
+        """The end of what it wrote."""
+        text: str = self._container.logs(tail=40).decode(errors="replace")
+        return f"--- {self.name}, serves: {self.serves()}\n{text}"
+
     def dispose(self) -> None:
         with contextlib.suppress(Exception):  # killed, or gone already
             self._container.remove(force=True, v=True)
@@ -86,6 +91,12 @@ class Cluster:
         found: dict[str, Any] = node.api("GET", f"queues/{virtual_host}/{queue}")
         return found
 
+    def node_of_clients(self, virtual_host: str) -> Node:
+        """The node that most connections of this virtual host are on."""
+        serving = next(node for node in self.nodes if node.serves())
+        names = [each["node"] for each in serving.api("GET", f"vhosts/{virtual_host}/connections")]
+        return max(self.nodes, key=lambda node: names.count(f"rabbit@{node.name}"))
+
     def add_virtual_host(self, name: str) -> None:
         """A room of a test's own, on all nodes."""
         node = self.nodes[0]
@@ -101,7 +112,11 @@ class Cluster:
 
     def wait_until_whole(self) -> None:
         """Wait for nodes that are coming up."""
-        wait_until(self.is_whole, "three nodes in one cluster", seconds=START_SECONDS, every=0.5, ignoring=(Exception,))
+        try:
+            wait_until(self.is_whole, "one cluster", seconds=START_SECONDS, every=0.5, ignoring=(Exception,))
+        except BaseException as error:
+            error.add_note("\n".join(node.log() for node in self.nodes))
+            raise
 
     def dispose(self) -> None:
         """Remove everything."""

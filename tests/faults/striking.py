@@ -11,6 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 from tests.faults.harness import Rig
 from tests.faults.proxy import Proxy
 from tests.faults.report import Report
+from tests.waiting import stays, wait_until
 
 #: Effects that are seen before a fault is struck: only what works can be broken.
 EFFECTS_BEFORE = 20
@@ -43,6 +44,19 @@ def strike(
     except BaseException as error:
         error.add_note(rig.logs())
         raise
+
+
+def sent(rig: Rig) -> int:
+    """How many rows of alpha's outbox are marked as confirmed."""
+    return int(rig.query("alpha", "SELECT count(*) FROM outbox WHERE sent_at IS NOT NULL")[0][0])
+
+
+def expect_a_standstill(rig: Rig, seconds: float) -> None:
+    """Numbers go on being acknowledged and wait; nothing more is marked sent."""
+    wait_until(lambda: rig.unsent() >= 10, "events waiting in the outbox")
+    marked, acknowledged = sent(rig), len(rig.promised.acknowledged)
+    stays(lambda: sent(rig) == marked, "nothing marked sent without a confirm", seconds=seconds, every=0.2)
+    assert len(rig.promised.acknowledged) > acknowledged, "commits stopped with the broker"
 
 
 def through(proxy: Proxy, url: str) -> str:

@@ -7,30 +7,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.harness import MakeRig, Rig
+from tests.faults.harness import MakeRig
 from tests.faults.pair import COUNTED, QUEUE
 from tests.faults.report import Report
-from tests.faults.striking import strike
+from tests.faults.striking import expect_a_standstill, strike
 from tests.servers import Broker, VirtualHost
-from tests.waiting import stays, wait_until
 
 pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.timeout(3600)]
 
 #: An alarm that lasts longer than this drops the connection; short here, so that the test sees it happen.
 BLOCKED_SECONDS = 3
-
-
-def sent(rig: Rig) -> int:
-    """How many rows of alpha's outbox are marked as confirmed."""
-    return int(rig.query("alpha", "SELECT count(*) FROM outbox WHERE sent_at IS NOT NULL")[0][0])
-
-
-def expect_a_standstill(rig: Rig, seconds: float) -> None:
-    """Numbers go on being acknowledged and wait; nothing more is marked sent."""
-    wait_until(lambda: rig.unsent() >= 10, "events waiting in the outbox")
-    marked, acknowledged = sent(rig), len(rig.promised.acknowledged)
-    stays(lambda: sent(rig) == marked, "nothing marked sent without a confirm", seconds=seconds, every=0.2)
-    assert len(rig.promised.acknowledged) > acknowledged, "commits stopped with the broker"
 
 
 @contextlib.contextmanager
