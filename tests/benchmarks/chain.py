@@ -26,6 +26,7 @@ from pathlib import Path
 
 import httpx
 
+from tests.benchmarks.quantiles import quantile
 from tests.builders.founding import founding_yaml
 from tests.deployment import Distributed, Sinks
 from tests.journeys.alliance import COMMITTEE, GENERAL_MEETING, Alliance, Application
@@ -193,12 +194,6 @@ def _report(votes: Sequence[Deciding], options: argparse.Namespace, how: str) ->
     machine = {"cpus": os.cpu_count(), "python": platform.python_version(), "servers": how}
     print(json.dumps({"bench": "chain", "chains": len(votes), "rate": options.rate, "ms": figures, **machine}))
     return 0 if met else 1
-
-
-def quantile(values: Sequence[float], share: float) -> float:
-    """The smallest value that at least `share` of the values do not exceed."""
-    ordered = sorted(values)
-    return ordered[max(0, min(len(ordered) - 1, -int(-share * len(ordered) // 1) - 1))]
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -26,6 +25,9 @@ from shared.runtime.logging import configure_logging
 from shared.runtime.worker import Worker
 from tests.benchmarks.bus import pair, peer
 
+#: Number of the first event whose way is timed; those below only warm up.
+FIRST_TIMED = 1_000_000
+
 
 def main(role: str, arguments: list[str]) -> None:
     """Play one of the roles."""
@@ -36,6 +38,8 @@ def main(role: str, arguments: list[str]) -> None:
         _timed()
     elif role == "writer":
         _write(float(arguments[0]), int(arguments[1]))
+    elif role == "listener":
+        _listen()
     elif role == "commits":
         _commit(int(arguments[0]), float(arguments[1]), wakes=arguments[2] == "on")
     else:
@@ -57,9 +61,11 @@ def _timed() -> None:
     instants: dict[str, float] = {}
 
     def react(work: UnitOfWork, event: Event) -> None:
-        number = event.data["number"]
+        def note() -> None:
+            instants.setdefault(event.data["number"], time.monotonic())
+
         pair.write_row(work, event)
-        work.after_commit(lambda: instants.setdefault(number, time.monotonic()))
+        work.after_commit(note)
 
     assembly = pair.assembled("beta", peer.database_url(), peer.broker_url())
     work_until_told(replace(assembly, service=replace(assembly.service, reactions={pair.SAID: react})))
@@ -78,44 +84,54 @@ def _write(rate: float, count: int) -> None:
         instants[pair.number_text(number)] = time.monotonic()
 
     with ThreadPoolExecutor(4) as pool:
-        for number in range(4):
-            pool.submit(write, 900_000 + number)
-    started = time.monotonic()
-    with ThreadPoolExecutor(4) as pool:
+        started = time.monotonic()
         for number in range(count):
             pause.wait(max(0.0, started + number / rate - time.monotonic()))
-            pool.submit(write, number)
+            pool.submit(write, FIRST_TIMED + number)
     assembly.close()
-    print(json.dumps({number: at for number, at in instants.items() if number < pair.number_text(900_000)}), flush=True)
+    print(json.dumps(instants), flush=True)
 
 
 def _commit(threads: int, seconds: float, *, wakes: bool) -> None:
     assembly = pair.assembled("alpha", peer.database_url())
     if not wakes:
-        assembly.wakeups.ring = _nobody  # type: ignore[method-assign] # the one difference that is measured
-    subject = assembly.ids.new_id()
+        assembly.wakeups.ring = _nobody  # type: ignore[method-assign]  # the one difference that is measured
+    label = assembly.ids.new_id()
 
-    def write_until(done: Callable[[], bool], name: str) -> int:
+    def write_until(end: float, thread: int) -> int:
         count = 0
-        while not done():
+        while time.monotonic() < end:
+            subject = f"{label}-{thread}-{count % pair.SUBJECTS}"
             with assembly.begin() as work:
-                work.record(pair.SAID, subject=f"{subject}-{name}-{count % pair.SUBJECTS}", data=pair.data_of(count))
+                work.record(pair.SAID, subject=subject, data=pair.data_of(count))
             count += 1
         return count
 
     with ThreadPoolExecutor(threads) as pool:
-        warm = time.monotonic() + 0.3
-        list(pool.map(lambda name: write_until(lambda: time.monotonic() > warm, f"warm-{name}"), range(threads)))
+        write_until(time.monotonic() + 0.3, 0)
         print(json.dumps("ready"), flush=True)
-        sys.stdin.readline()
-        started, cpu = time.monotonic(), time.process_time()
-        end = started + seconds
-        counts = pool.map(lambda name: write_until(lambda: time.monotonic() > end, str(name)), range(threads))
-        peer.report(sum(counts), time.monotonic() - started, time.process_time() - cpu)
+        while sys.stdin.readline():
+            started, cpu = time.monotonic(), time.process_time()
+            end = started + seconds
+            counts = pool.map(lambda thread: write_until(end, thread), range(threads))  # noqa: B023 - used within the turn
+            peer.report(sum(counts), time.monotonic() - started, time.process_time() - cpu)
     assembly.close()
 
 
-def _nobody(*, events: bool = True) -> None:
+def _listen() -> None:
+    told = threading.Event()
+    signal.signal(signal.SIGTERM, lambda _number, _frame: told.set())
+    assembly = pair.assembled("alpha", peer.database_url())
+    bell = assembly.wakeups.listener()
+    assembly.wakeups.hear_other_processes()
+    print(json.dumps("ready"), flush=True)
+    while not told.is_set():
+        bell.wait(0.2)
+        bell.clear()
+    assembly.close()
+
+
+def _nobody(**_: bool) -> None:
     """Wake-ups off."""
 
 

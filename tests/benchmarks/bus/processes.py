@@ -131,6 +131,20 @@ def running(*children: Child) -> Iterator[None]:
             child.end()
 
 
+def wait_for(
+    reached: Callable[[], bool], children: Sequence[Child], seconds: float, every: float = LOOK_SECONDS
+) -> None:
+    """Wait for a condition, as long as the children live."""
+    deadline = time.monotonic() + seconds
+    while not reached():
+        for child in children:
+            child.check()
+        if time.monotonic() > deadline:
+            words = " | ".join(child.last_words() for child in children)
+            raise Failed(f"waited {seconds:g} s in vain: {words}")
+        _pause.wait(every)
+
+
 @dataclass(frozen=True)
 class Look:
     """One look at a running measurement."""
@@ -151,16 +165,13 @@ class Result:
 def watch(children: Sequence[Child], done: Callable[[], int], goal: int, *, seconds: float) -> Result:
     """Look until `goal` is reached, and reckon rate and cost without the warm-up."""
     looks: list[Look] = []
-    deadline = time.monotonic() + seconds
-    while not looks or looks[-1].done < goal:
-        _pause.wait(LOOK_SECONDS)
-        for child in children:
-            child.check()
-        if time.monotonic() > deadline:
-            words = " | ".join(child.last_words() for child in children)
-            raise Failed(f"{looks[-1].done if looks else 0} of {goal} done after {seconds:g} s: {words}")
+
+    def look() -> bool:
         count = done()
         looks.append(Look(time.monotonic(), count, sum(child.cpu_seconds() for child in children)))
+        return count >= goal
+
+    wait_for(look, children, seconds)
     return reckon(looks, goal)
 
 

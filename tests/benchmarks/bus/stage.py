@@ -70,6 +70,11 @@ class Stage:
         """A probe: rows written by handlers, from their counter, whatever the size of the table."""
         return self.count("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM handled_id_seq", database)
 
+    def sent(self, database: str) -> Any:
+        """A probe: events that alpha's relay has sent from now on, from the head of its feed."""
+        [(head,)] = self.postgresql.query("SELECT head FROM outbox_feed", database=database)
+        return self.count(f"SELECT head - {head} FROM outbox_feed", database)
+
     def distinct(self, database: str) -> tuple[int, int]:
         """Rows that handlers have committed, and different events among them."""
         [(rows, events)] = self.postgresql.query(

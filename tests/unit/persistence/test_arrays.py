@@ -84,7 +84,7 @@ def test_other_values_arrive_as_they_are(
 
 
 def test_many_rows_keep_their_order_and_every_kind_of_value(connection: sa.Connection) -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"id": 3, "name": "c", "at": AT, "details": {"a": ['"']}, "body": b'\x00\\"'},
         {"id": 1, "name": None, "at": None, "details": [1], "body": None},
     ]
