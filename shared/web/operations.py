@@ -98,7 +98,9 @@ class ActRequest(RequestSchema):
     @ma.validates_schema
     def _one_way(self, data: dict[str, Any], **_unused: Any) -> None:
         if ("events" in data) == ("filter" in data):
-            raise complain("parking.events_or_filter")
+            refusal = complain("parking.events_or_filter")
+            refusal.field_name = "events"
+            raise refusal
 
 
 class RedriveRequest(ActRequest):
