@@ -39,6 +39,10 @@ class Broker:
         """Run rabbitmqctl at the broker; returns what it printed. About a second each."""
         raise NotImplementedError
 
+    def diagnose(self, *arguments: str) -> tuple[int, str]:
+        """Run rabbitmq-diagnostics at the broker; returns its exit status and what it printed."""
+        raise NotImplementedError
+
     def end_process(self) -> None:
         """SIGKILL to the broker's process."""
         raise NotImplementedError

@@ -10,11 +10,10 @@ import contextlib
 import functools
 import os
 import socket
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import psycopg
 
 from tests.servers.broker import START_SECONDS, Broker
 from tests.servers.ports import HOST, free_ports, is_listening
@@ -27,6 +26,8 @@ RABBITMQ_IMAGE = "rabbitmq:4-management"
 OWNER_LABEL = "lianmeng.tests.owner"
 USER = "lianmeng"
 PASSWORD = "for-tests-only"
+#: Where a PostgreSQL container has its small disk.
+SMALL_DISK = "/small"
 
 
 class NoContainers(Exception):
@@ -47,8 +48,10 @@ def engine() -> Any:
     return client
 
 
-def postgresql(settings: dict[str, str], *, direct: bool = False) -> PostgreSQL:
+def postgresql(settings: dict[str, str], *, direct: bool = False, small_disk: str = "") -> PostgreSQL:
     """Start a PostgreSQL container with these settings and wait until it answers a query.
+
+    `small_disk`: size of a file system at SMALL_DISK that a test may fill up.
 
     `direct`: at the container's own address where this machine can reach it, past the engine's port proxy, which
     costs a measurement more than the server does. pytest's socket guard knows loopback only, so tests use the port.
@@ -60,8 +63,21 @@ def postgresql(settings: dict[str, str], *, direct: bool = False) -> PostgreSQL:
         ports={5432: port},
         environment={"POSTGRES_USER": USER, "POSTGRES_PASSWORD": PASSWORD, "POSTGRES_DB": "postgres"},
         command=["postgres", *flags],
-        in_memory=None if settings.get("fsync") == "on" else "/var/lib/postgresql/data",
+        in_memory={
+            # A database copied for every test is a thousand files.
+            **({} if settings.get("fsync") == "on" else {"/var/lib/postgresql/data": "rw"}),
+            **({SMALL_DISK: f"rw,mode=0777,size={small_disk}"} if small_disk else {}),
+        },
     )
+    wrapped = container.get_wrapped_container()
+
+    def revive() -> None:
+        wrapped.start()
+        wait_for_answer()
+
+    def wait_for_answer() -> None:
+        wait_until(server.answers, f"container {POSTGRESQL_IMAGE} answering", seconds=START_SECONDS, every=0.1)
+
     server = PostgreSQL(
         host=HOST,
         port=port,
@@ -69,15 +85,11 @@ def postgresql(settings: dict[str, str], *, direct: bool = False) -> PostgreSQL:
         password=PASSWORD,
         how=f"container {POSTGRESQL_IMAGE}",
         stop=functools.partial(container.stop),
+        kill=wrapped.kill,
+        revive=revive,
     )
     with _logs_on_failure(container):
-        wait_until(
-            lambda: server.query("SELECT 1"),
-            f"container {POSTGRESQL_IMAGE} answering",
-            seconds=START_SECONDS,
-            every=0.1,
-            ignoring=(psycopg.Error,),
-        )
+        wait_for_answer()
     address = _own_address(container, 5432) if direct else None
     return replace(server, host=address, port=5432) if address else server
 
@@ -101,6 +113,10 @@ class ContainerBroker(Broker):
         text: str = output.decode(errors="replace")
         assert status == 0, f"rabbitmqctl {' '.join(arguments)}: {text}"
         return text
+
+    def diagnose(self, *arguments: str) -> tuple[int, str]:
+        status, output = self._container.get_wrapped_container().exec_run(["rabbitmq-diagnostics", *arguments])
+        return status, output.decode(errors="replace")
 
     def end_process(self) -> None:
         self._container.get_wrapped_container().kill()
@@ -144,7 +160,7 @@ def _start(
     ports: dict[int, int],
     environment: dict[str, str],
     command: Any = None,
-    in_memory: str | None = None,
+    in_memory: Mapping[str, str] | None = None,
 ) -> Any:
     client = engine()
     remove_left_behind(client)
@@ -152,8 +168,7 @@ def _start(
     from testcontainers.core.container import DockerContainer
 
     container = DockerContainer(image, command=command, env=environment, labels=owned())
-    if in_memory is not None:
-        container.tmpfs[in_memory] = "rw"  # a database copied for every test is a thousand files
+    container.tmpfs.update(in_memory or {})
     for inside, outside in ports.items():
         container.ports[str(inside)] = (HOST, outside)  # type: ignore[assignment] # docker-py's form for loopback only
     return container.start()

@@ -8,7 +8,6 @@ run as root, so root hands the directory to an unprivileged user.
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import pwd
 import secrets
@@ -18,8 +17,6 @@ import subprocess
 import tempfile
 from pathlib import Path
 from typing import Any
-
-import psycopg
 
 from tests.servers.broker import START_SECONDS, Broker
 from tests.servers.ports import HOST, free_ports, is_listening
@@ -62,11 +59,32 @@ def postgresql(settings: dict[str, str]) -> PostgreSQL:
     _run([str(initdb), f"--pgdata={data}", *login, "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"], as_user)
     listening = {**settings, "listen_addresses": HOST, "port": str(port), "unix_socket_directories": str(directory)}
     flags = [part for name, value in listening.items() for part in ("-c", f"{name}={value}")]
-    log = (directory / "log").open("wb")
-    process = subprocess.Popen(
-        [str(binaries / "postgres"), "-D", str(data), *flags], stdout=log, stderr=log, **as_user.spawn
-    )
-    log.close()
+    lives: list[subprocess.Popen[bytes]] = []
+
+    def begin() -> None:
+        with (directory / "log").open("ab") as log:
+            lives.append(
+                subprocess.Popen(
+                    [str(binaries / "postgres"), "-D", str(data), *flags],
+                    stdout=log,
+                    stderr=log,
+                    **as_user.spawn,
+                )
+            )
+
+    def kill() -> None:
+        lives[-1].kill()
+        lives[-1].wait()
+
+    def has_come_back() -> bool:
+        if lives[-1].poll() is not None:
+            begin()  # also once more: the dead one's sessions may have held its memory a moment longer
+        return server.answers()
+
+    def revive() -> None:
+        wait_until(has_come_back, f"{version} answering", seconds=START_SECONDS, every=0.1)
+
+    begin()
     version = _run([str(binaries / "postgres"), "--version"], as_user).strip()
     server = PostgreSQL(
         host=HOST,
@@ -74,16 +92,12 @@ def postgresql(settings: dict[str, str]) -> PostgreSQL:
         user=USER,
         password=PASSWORD,
         how=f"private instance of {version}",
-        stop=functools.partial(_end, process, directory, signal.SIGINT),  # SIGINT is PostgreSQL's fast shutdown
+        stop=lambda: _end(lives[-1], directory, signal.SIGINT),  # SIGINT is PostgreSQL's fast shutdown
+        kill=kill,
+        revive=revive,
     )
     try:
-        wait_until(
-            lambda: server.query("SELECT 1"),
-            f"{version} answering",
-            seconds=START_SECONDS,
-            every=0.1,
-            ignoring=(psycopg.Error,),
-        )
+        wait_until(server.answers, f"{version} answering", seconds=START_SECONDS, every=0.1)
     except BaseException as error:
         error.add_note((directory / "log").read_text(errors="replace")[-4000:])
         server.stop()
@@ -181,6 +195,18 @@ class LocalBroker(Broker):
 
     def control(self, *arguments: str) -> str:
         return _run([str(self._programs / "rabbitmqctl"), *arguments], self._as_user, self._environment)
+
+    def diagnose(self, *arguments: str) -> tuple[int, str]:
+        done = subprocess.run(
+            [str(self._programs / "rabbitmq-diagnostics"), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            env=self._environment,
+            check=False,
+            **self._as_user.spawn,
+        )
+        return done.returncode, done.stdout + done.stderr
 
     def end_process(self) -> None:
         assert self._process is not None
