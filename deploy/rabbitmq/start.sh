@@ -6,7 +6,8 @@
 set -eu
 
 # The exchange and the inbox queues are declared by the services. A service may touch the exchange and its own queues,
-# and publish only what it may say; reading from the exchange means binding its queue. Its dead letters it may read only.
+# with the exchanges that deal events out to its partitions (<service>.inbox and <service>.inbox.…), and publish only
+# what it may say; reading from the exchange means binding its queue. Its dead letters it may read only.
 #
 # delivery-limit: a message that was in hand at a hundred crashes is set aside, into the service's own queue of dead
 # letters, from which its worker parks it in the inbox table. What merely fails is kept by that table and costs nothing
@@ -17,11 +18,11 @@ users='' permissions='' topics='' policies='' dead_queues='' dead_bindings='' co
 for service in membership meetings finance notifications; do
   password=$(printenv "PASSWORD_OF_$(echo "$service" | tr '[:lower:]' '[:upper:]')")
   case $password in *[!A-Za-z0-9._-]*) echo "the broker password of $service has a character that is not allowed" >&2; exit 1 ;; esac
-  own="^(alliance\\\\.events|$service\\\\.inbox)\$" readable="^(alliance\\\\.events|$service\\\\.(inbox|dead))\$"
+  own="^(alliance\\\\.events|$service\\\\.inbox(\\\\..+)?)\$" readable="^(alliance\\\\.events|$service\\\\.(inbox(\\\\..+)?|dead))\$"
   users="$users$comma{\"name\":\"$service\",\"password\":\"$password\",\"tags\":[]}"
   permissions="$permissions$comma{\"user\":\"$service\",\"vhost\":\"lianmeng\",\"configure\":\"$readable\",\"write\":\"$own\",\"read\":\"$readable\"}"
   topics="$topics$comma{\"user\":\"$service\",\"vhost\":\"lianmeng\",\"exchange\":\"alliance.events\",\"write\":\"^$service\\\\.\",\"read\":\".*\"}"
-  policies="$policies$comma{\"vhost\":\"lianmeng\",\"name\":\"$service-inbox\",\"pattern\":\"^$service\\\\.inbox\$\",\"apply-to\":\"quorum_queues\",\"priority\":20,\"definition\":{\"delivery-limit\":100,\"dead-letter-exchange\":\"alliance.dead-letters\",\"dead-letter-routing-key\":\"$service\",\"dead-letter-strategy\":\"at-least-once\",\"overflow\":\"reject-publish\",\"max-length\":1000000}}"
+  policies="$policies$comma{\"vhost\":\"lianmeng\",\"name\":\"$service-inbox\",\"pattern\":\"^$service\\\\.inbox(\\\\.[0-9]+-[0-9]+)?\$\",\"apply-to\":\"quorum_queues\",\"priority\":20,\"definition\":{\"delivery-limit\":100,\"dead-letter-exchange\":\"alliance.dead-letters\",\"dead-letter-routing-key\":\"$service\",\"dead-letter-strategy\":\"at-least-once\",\"overflow\":\"reject-publish\",\"max-length\":1000000}}"
   dead_queues="$dead_queues$comma{\"vhost\":\"lianmeng\",\"name\":\"$service.dead\",\"durable\":true,\"auto_delete\":false,\"arguments\":{\"x-queue-type\":\"quorum\",\"x-single-active-consumer\":true}}"
   dead_bindings="$dead_bindings$comma{\"vhost\":\"lianmeng\",\"source\":\"alliance.dead-letters\",\"destination\":\"$service.dead\",\"destination_type\":\"queue\",\"routing_key\":\"$service\",\"arguments\":{}}"
   comma=,

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
+import pika
 import pytest
 
 from shared.messaging.rabbitmq import RabbitMQ
 from shared.messaging.rabbitmq.layout import Found, Layouts, queues_of, slot_of
 from shared.messaging.transport import BrokerUnavailable, Message, Publisher, Subscription
 from tests.builders.kernel import SAID, WHISPERED, message_of, word_of
-from tests.servers import VirtualHost
+from tests.servers import Broker, VirtualHost
+from tests.servers.definitions import production_room
 from tests.waiting import stays, wait_until
 
 pytestmark = pytest.mark.rabbitmq
@@ -151,8 +155,6 @@ class Service:
 
 
 def _parameters(room: VirtualHost):
-    import pika
-
     return pika.URLParameters(room.url)
 
 
@@ -206,7 +208,12 @@ def test_a_worker_that_comes_back_takes_its_partitions_again_in_order(service: S
     first = service.start(4)
     service.send(200)
     second = service.start(4, prefers=[0, 1, 2, 3])
-    wait_until(lambda: (service.send(20), service.hearing.by_worker[second.name] > 0)[1], "the preferring one at work")
+
+    def is_at_work() -> bool:
+        service.send(20)
+        return service.hearing.by_worker[second.name] > 0
+
+    wait_until(is_at_work, "the preferring one at work")
 
     service.expect_everything()
     assert service.hearing.by_worker[first.name] > 0
@@ -231,7 +238,7 @@ def test_partitions_grow_and_shrink_with_messages_in_flight(service: Service, wo
     try:
         for partitions in (4, 2, 8, 1):
             bus_of(service.room, partitions).declare(QUEUE, PATTERNS)
-            wait_until(lambda partitions=partitions: is_laid_out(service, partitions), f"{partitions} partitions")
+            wait_until(functools.partial(is_laid_out, service, partitions), f"{partitions} partitions")
     finally:
         stop.set()
         streaming.join()
@@ -296,8 +303,6 @@ def test_a_worker_that_dies_before_the_marker_leaves_the_old_queue_to_the_next(s
 
 def test_an_event_without_a_slot_finds_the_first_partition(service: Service) -> None:
     # given a publisher older than partitions
-    import pika
-
     bus_of(service.room, 4).declare(QUEUE, PATTERNS)
     worker = service.start(4)
     connection = pika.BlockingConnection(_parameters(service.room))
@@ -326,6 +331,51 @@ def test_a_partition_deleted_under_its_workers_is_made_again(service: Service) -
     wait_until(lambda: is_laid_out(service, 2), "both partitions again")
     service.send(100)
     service.expect_everything()
+
+
+def test_partitions_work_with_the_rights_and_limits_that_production_gives(broker: Broker, tmp_path: Path) -> None:
+    with production_room(broker, tmp_path) as room:
+        # given a service with the rights of its own user, on one queue
+        patterns = ["finance.invoice.issued"]
+
+        def bus(partitions: int, user: str = "membership") -> RabbitMQ:
+            return RabbitMQ(
+                room.url_of(user), heartbeat_seconds=20, blocked_seconds=10, prefetch=40, partitions=partitions
+            )
+
+        name = "membership.inbox"
+        bus(1).declare(name, patterns)
+        heard: list[bytes] = []
+        subscription = bus(1).subscribe(name, patterns, heard.extend)
+        publisher = bus(1, "finance").publisher()
+        layouts = Layouts([pika.URLParameters(room.url_of("membership"))], name, patterns)
+
+        # when the number of its partitions changes
+        for number, partitions in enumerate((4, 2, 1)):
+            bus(partitions).declare(name, patterns)
+            wait_until(
+                lambda partitions=partitions: (
+                    layouts.look() == Found(name, frozenset(queues_of(name, partitions)), None)
+                ),
+                f"{partitions} partitions",
+            )
+            message = Message(str(number), patterns[0], f"s-{number}", str(number).encode())
+            assert publisher.publish([message]) == [None]
+
+            # then each has the limits of the inbox, and nobody else may touch it
+            wait_until(
+                lambda partitions=partitions: (
+                    {each["name"] for each in room.queues() if each.get("policy") == "membership-inbox"}
+                    == set(queues_of(name, partitions))
+                ),
+                "the policy on every partition",
+            )
+            with pytest.raises(BrokerUnavailable, match="ACCESS_REFUSED"):
+                bus(1, "finance").declare(queues_of(name, partitions)[0], patterns)
+
+        wait_until(lambda: heard == [b"0", b"1", b"2"], "every event")
+        subscription.stop()
+        publisher.close()
 
 
 def test_a_subscription_counts_as_dead_when_one_of_its_partitions_does(service: Service) -> None:

@@ -7,8 +7,9 @@ from collections import Counter
 import pytest
 
 from shared.messaging.rabbitmq.layout import LAYOUTS, SLOTS, Found, queues_of, slot_of
+from shared.runtime.clock import ManualClock
 from shared.runtime.identifiers import Identifiers
-from tests.builders.kernel import START, ManualClock
+from tests.builders.kernel import START
 
 
 def found(*queues: str, under_way: int | None = None) -> Found:
