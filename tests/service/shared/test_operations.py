@@ -96,7 +96,8 @@ def test_what_waits_in_outbox_and_inbox_is_shown(toy: Toy) -> None:
     samples = samples_of(toy)
 
     assert samples["lianmeng_database_up", labels] == 1
-    for name in ("outbox_pending", "outbox_oldest_age_seconds", "inbox_deferred", "inbox_parked"):
+    names = ("outbox_pending", "outbox_oldest_age_seconds", "inbox_deferred", "inbox_parked", "inbox_discarded")
+    for name in (*names, "inbox_oldest_parked_age_seconds"):
         assert samples[f"lianmeng_{name}", labels] == 0
 
 
