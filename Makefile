@@ -46,7 +46,7 @@ format: setup ## let ruff write the style
 	$(VENV)/bin/ruff format .
 
 .PHONY: docs
-docs: setup ## write the generated documents anew (events, settings)
+docs: setup ## write the generated documents anew (events, settings, AsyncAPI)
 	@$(PY) -m shared.runtime.documents
 
 .PHONY: bench
@@ -57,6 +57,10 @@ bench: ## the bus beside Celery, Dramatiq, FastStream and plain pika, with targe
 .PHONY: bench-chain
 bench-chain: setup ## from the deciding vote to the e-mail being handed over, in milliseconds
 	@exec $(PY) -m tests.benchmarks.chain $(ARGS)
+
+.PHONY: bugs
+bugs: setup ## put each bug of the catalogue into a copy of the tree; a named test must notice (ARGS: words of their names)
+	@exec $(PY) -m tests.catalogue $(ARGS)
 
 .PHONY: compose-up
 compose-up: ## the same alliance on RabbitMQ and PostgreSQL behind nginx: http://127.0.0.1:8080

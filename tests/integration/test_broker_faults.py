@@ -256,6 +256,7 @@ def test_a_second_worker_stands_by_and_takes_over(virtual_host: VirtualHost) -> 
     assert publisher.publish([message_of("begin")]) == [None]
     wait_until(lambda: first.words == ["begin"], "the first to be at work")
     standby = bus.subscribe("twin.inbox", [SAID], second)
+    wait_until(lambda: virtual_host.consumers_of("twin.inbox") == 2, "both to be registered")
 
     # when events come, the second gets none of them: no two of a subject are ever handled side by side
     assert publisher.publish([message_of(f"w{n}", subject=f"s-{n}") for n in range(20)]) == [None] * 20

@@ -65,6 +65,17 @@ def test_an_event_that_comes_twice_has_one_effect(kernel: Kernel) -> None:
     assert consumer.counts.done == 1
 
 
+def test_an_event_that_comes_twice_in_its_first_batch_has_one_effect(kernel: Kernel) -> None:
+    consumer = kernel.consumer()
+    body = body_of("once")
+
+    consumer.accept([body, body])
+
+    assert kernel.words() == ["once"]
+    assert list(states(kernel).values()) == [DONE]
+    assert (consumer.counts.done, consumer.counts.duplicates) == (1, 1)
+
+
 def test_an_event_that_comes_again_in_other_bytes_has_one_effect(kernel: Kernel) -> None:
     """Its id makes it the same event: an archive or a feed may write it in another order, or with a blank more."""
     consumer = kernel.consumer()

@@ -58,7 +58,7 @@ def test_what_a_subscriber_could_not_store_goes_to_its_successor(bus: RabbitMQ) 
     first.stop()
     second = subscribed(bus, successor)
 
-    wait_until(lambda: successor.words == ["1", "2", "3"], "the three, at the successor")
+    wait_until(lambda: successor.words == ["1", "2", "3"], "the three, at the successor", seconds=8)
     second.stop()
 
 
