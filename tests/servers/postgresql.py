@@ -35,6 +35,9 @@ class PostgreSQL:
     password: str
     how: str
     stop: Callable[[], None] = field(repr=False, compare=False)
+    #: SIGKILL to every process of the server, as a power cut would; and its start at the same address.
+    kill: Callable[[], None] = field(repr=False, compare=False)
+    revive: Callable[[], None] = field(repr=False, compare=False)
 
     def url(self, database: str) -> str:
         """SQLAlchemy URL of a database, for psycopg 3."""
@@ -51,6 +54,13 @@ class PostgreSQL:
             autocommit=True,
             connect_timeout=5,
         )
+
+    def answers(self) -> bool:
+        """Whether it takes a query."""
+        try:
+            return bool(self.query("SELECT 1"))
+        except psycopg.Error:
+            return False
 
     def query(self, statement: str, params: Sequence[Any] = (), *, database: str = "postgres") -> list[tuple[Any, ...]]:
         """Rows of one statement in its own session."""
