@@ -116,10 +116,6 @@ class Standing:
     done_to: int
 
 
-#: How far a subject has come of which nothing arrived yet.
-UNHEARD = Standing(is_open=False, done_to=-1)
-
-
 def standings(reading: Reading, arrivals: Sequence[Arrival]) -> dict[tuple[str, str], Standing]:
     """How far the (source, subject) of each arrival has come. Two index look-ups each, however long its history."""
     orders = sorted({arrival.order for arrival in arrivals})
@@ -132,8 +128,10 @@ def standings(reading: Reading, arrivals: Sequence[Arrival]) -> dict[tuple[str, 
     looked_up = sa.select(
         given.c.source, given.c.subject, is_open.label("is_open"), done_to.scalar_subquery().label("done_to")
     )
+    rows = reading.execute(looked_up, params)
     return {
-        (row.source, row.subject): Standing(row.is_open, row.done_to or 0) for row in reading.execute(looked_up, params)
+        (row.source, row.subject): Standing(bool(row.is_open), -1 if row.done_to is None else row.done_to)
+        for row in rows
     }
 
 

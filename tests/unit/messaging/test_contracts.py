@@ -104,3 +104,37 @@ def test_what_a_consumer_can_never_understand_is_refused(event, code) -> None:
         take_view({"meetings.ballot.closed": Consumed(ClosedView)}, event)
 
     assert refused.value.code == code
+
+
+def test_every_field_that_breaks_a_view_is_named_with_what_is_wrong() -> None:
+    consumes = {"meetings.ballot.closed": Consumed(Closed)}
+
+    with pytest.raises(Invalid) as refused:
+        take_view(consumes, an_event({"yes": "4", "matter": {"kind": "admission"}}))
+
+    faults = {fault.field: (fault.code, fault.params) for fault in refused.value.faults}
+    assert faults == {
+        "ballot_id": ("event.breaks_view", {"why": "['Missing data for required field.']"}),
+        "yes": ("event.breaks_view", {"why": "['Not a valid integer.']"}),
+    }
+
+
+def test_what_is_wrong_with_a_field_is_told_in_two_hundred_characters() -> None:
+    class Wordy(ConsumedSchema):
+        word = fields.String(required=True, error_messages={"required": "x" * 500})
+
+    with pytest.raises(Invalid) as refused:
+        take_view({"meetings.ballot.closed": Consumed(Wordy)}, an_event({}))
+
+    [fault] = refused.value.faults
+    assert len(fault.params["why"]) == 200
+
+
+def test_the_json_schema_of_an_event_says_what_it_is_the_schema_of() -> None:
+    schema = json_schema(ClosedView, "meetings.ballot.closed", 2)
+
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert schema["$id"] == "urn:lianmeng:schema:meetings.ballot.closed:2"
+    assert schema["title"] == "meetings.ballot.closed"
+    assert schema["required"] == ["ballot_id"]
+    assert schema["properties"] == {"ballot_id": {"type": "string"}}
