@@ -96,6 +96,8 @@ def _service(name: str, root: Path, metadata: sa.MetaData, **parts: Any) -> Serv
 
 
 # ---------------------------------------------------------------- beta's reaction and its moods
+#: A table whose presence in beta's database tells the mood `deadly` that the bug has been mended.
+MENDED = "mended"
 _attempts: Counter[str] = Counter()
 
 
@@ -127,6 +129,11 @@ def _sleeping(work: UnitOfWork, seconds: float, _attempt: int) -> None:
     work.execute(sa.select(sa.func.pg_sleep(seconds)))
 
 
+def _deadly(work: UnitOfWork, _amount: float, _attempt: int) -> None:
+    if work.scalar(sa.text(f"SELECT to_regclass('{MENDED}')")) is None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 def _sqlstate(code: str) -> Callable[[UnitOfWork, float, int], None]:
     def fail(work: UnitOfWork, times: float, attempt: int) -> None:
         if attempt <= times:
@@ -141,6 +148,7 @@ MOODS: Mapping[str, Callable[[UnitOfWork, float, int], None]] = {
     "broken": _broken,
     "refusing": _refusing,
     "sleeping": _sleeping,
+    "deadly": _deadly,
     "serialization": _sqlstate("40001"),
     "deadlock": _sqlstate("40P01"),
     "disk_full": _sqlstate("53100"),
