@@ -85,7 +85,8 @@ class Clients(MethodView):
     @clients.response(201, RegisteredClient)
     def post(self, body: dict[str, Any]) -> dict[str, Any]:
         """Register a platform. The secret is shown only in this answer."""
-        return commands.register_client(current_work(), registered_by=str(caller().subject), **body)
+        who = caller()
+        return commands.register_client(current_work(), registered_by=str(who.subject), roles=who.roles, **body)
 
 
 @clients.route("/<string:client_id>")

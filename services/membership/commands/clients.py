@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from services.membership import tables
-from services.membership.domain.clients import ensure_scopes_known
+from services.membership.domain.clients import ensure_may_grant, ensure_scopes_known
 from services.membership.domain.credentials import digest
 from shared.errors import NotFound
 from shared.persistence.unit_of_work import UnitOfWork
 
 
-def register_client(work: UnitOfWork, *, name: str, scopes: Sequence[str], registered_by: str) -> dict[str, Any]:
-    """Register a platform; the answer is the only place where its secret can be read."""
+def register_client(
+    work: UnitOfWork, *, name: str, scopes: Sequence[str], registered_by: str, roles: Collection[str]
+) -> dict[str, Any]:
+    """Register a platform; the answer is the only place where its secret can be read.
+
+    `roles` are those of whoever registers it: nobody gives away what only an operator has.
+    """
     granted = ensure_scopes_known(scopes)
+    ensure_may_grant(granted, roles)
     client_id, secret = work.ids.new_id(), work.ids.secret()
     work.execute(
         sa.insert(tables.clients).values(

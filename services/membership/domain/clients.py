@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
-from shared.errors import Fault, Invalid
+from services.membership.domain.accounts import OPERATOR
+from shared.errors import Fault, Forbidden, Invalid
 
 #: Everything a platform can be allowed.
 SCOPES = frozenset(
@@ -14,6 +15,8 @@ SCOPES = frozenset(
         "operations:read", "operations:write",
     }
 )  # fmt: skip
+#: Reach as far as the operator's own role, so only an operator gives them away.
+OPERATORS_SCOPES = frozenset({"operations:read", "operations:write"})
 NAME_LENGTH_MAX = 100
 
 
@@ -31,6 +34,13 @@ def ensure_scopes_known(scopes: Iterable[str]) -> tuple[str, ...]:
         allowed = ", ".join(sorted(SCOPES))
         raise Invalid.of([Fault("client.scope_unknown", "scopes", {"scope": unknown[0], "allowed": allowed})])
     return tuple(wanted)
+
+
+def ensure_may_grant(scopes: Iterable[str], roles: Collection[str]) -> None:
+    """Raises Forbidden when somebody with these roles would give a platform more than they have."""
+    withheld = sorted(OPERATORS_SCOPES.intersection(scopes)) if OPERATOR not in roles else []
+    if withheld:
+        raise Forbidden("client.scope_operators", field="scopes", scope=withheld[0])
 
 
 def decide_scopes(requested: str | None, granted: Iterable[str]) -> tuple[str, ...]:

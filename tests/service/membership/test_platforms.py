@@ -167,3 +167,16 @@ def test_platforms_are_registered_by_administrators_only(house: Membership) -> N
     refused(house.web.post("/clients", json=body, headers=house.staff("representative")), 403, "access.forbidden")
     refused(house.web.post("/clients", json=body, headers=house.platform()), 403, "access.forbidden")
     refused(house.web.post("/clients", json=body), 401, "access.token_missing")
+
+
+@pytest.mark.parametrize("scope", ["operations:read", "operations:write"])
+def test_only_an_operator_lets_a_platform_supervise(house: Membership, scope: str) -> None:
+    """Otherwise the secretariat could make itself an operator by way of a platform."""
+    body = {"name": "Supervision", "scopes": ["roster:read", scope]}
+    before = house.stored()
+
+    answer = house.web.post("/clients", json=body, headers=house.staff("secretariat"))
+    refused(answer, 403, "client.scope_operators", "scopes")
+    assert house.stored() == before
+
+    assert house.web.post("/clients", json=body, headers=house.staff("operator")).status_code == 201
