@@ -29,6 +29,8 @@ def rabbitmq_of(assembly: Assembly) -> Transport:
         heartbeat_seconds=settings.broker_heartbeat_seconds,
         blocked_seconds=settings.broker_blocked_seconds,
         prefetch=2 * settings.consumer_batch,
+        partitions=settings.consumer_partitions,
+        prefers=settings.preferred_partitions,
         failpoints=assembly.failpoints,
     )
 
@@ -41,7 +43,7 @@ def migrate(assembly: Assembly, _arguments: Sequence[str]) -> int:
 
 
 def prepare(assembly: Assembly, arguments: Sequence[str]) -> int:
-    """Migrate, and declare the queue. Waits for a broker that is still starting."""
+    """Migrate, and lay the queue out. Waits for a broker that is still starting."""
     migrate(assembly, arguments)
     transport, patterns = rabbitmq_of(assembly), assembly.consumer().patterns
     for attempt in range(1, PREPARE_ATTEMPTS + 1):

@@ -22,6 +22,8 @@ MASTER_SECRET_LENGTH_MIN = 32
 #: Shortest time events may be kept, in days. What reads them again must find them: a parked event that waits for a
 #: decision, a service restored from a monthly backup, a platform that was away over the summer.
 EVENT_RETENTION_DAYS_MIN = 90
+#: How many partitions a service's queue may have: divisors of the sixteen slots that subjects are spread over.
+PARTITIONS = (1, 2, 4, 8, 16)
 #: Words that betray a password copied from an example.
 SAMPLE_WORDS = ("demo", "changeme", "change-me", "example", "guest", "password", "secret")
 
@@ -46,7 +48,11 @@ class Settings:
     profile: str = _setting("production", "production, demo or test; demo and test accept the sample secrets")
     database_url: str = _setting("", "SQLAlchemy URL, postgresql+psycopg://… or sqlite:///…", secret=True)
     database_pool_size: int = _setting(8, "connections a process keeps at most", unit="connections")
-    broker_url: str = _setting("", "AMQP URL of RabbitMQ; not needed by web processes", secret=True)
+    broker_url: str = _setting(
+        "",
+        "AMQP URL of RabbitMQ, or of a cluster's nodes with commas between them; not needed by web processes",
+        secret=True,
+    )
     broker_heartbeat_seconds: int = _setting(
         10, "heartbeat asked of the broker; a connection lost unnoticed is given up after two to three", unit="s"
     )
@@ -61,7 +67,17 @@ class Settings:
     log_level: str = _setting("INFO", "DEBUG, INFO, WARNING or ERROR")
     worker_port: int = _setting(9000, "port of the worker's health and metrics; 0 turns it off")
     relay_batch: int = _setting(500, "events the relay publishes at a time", unit="events")
-    consumer_batch: int = _setting(200, "events the consumer takes in one transaction; it fetches two batches ahead", unit="events")
+    consumer_batch: int = _setting(
+        200, "events the consumer takes in one transaction; it fetches two batches ahead", unit="events"
+    )
+    consumer_partitions: int = _setting(
+        1,
+        "partitions that `prepare` lays the service's queue out as: 1, 2, 4, 8 or 16; workers follow",
+        unit="queues",
+    )
+    consumer_prefers: str = _setting(
+        "", "numbers of the partitions that this worker takes before others do, `0,2`; empty: the workers spread"
+    )
     poll_seconds: float = _setting(1.0, "safety net: how often relay and consumer look without being woken", unit="s")
     feed_readers_max: int = _setting(
         4, "readers of its feed that a web process lets wait at a time; each holds a thread", unit="readers"
@@ -120,9 +136,18 @@ class Settings:
             found.append(f"{PREFIX}DATABASE_URL: missing")
         if self.event_retention_days and self.event_retention_days < EVENT_RETENTION_DAYS_MIN:
             found.append(f"{PREFIX}EVENT_RETENTION_DAYS: 0 (for ever) or at least {EVENT_RETENTION_DAYS_MIN}")
+        if self.consumer_partitions not in PARTITIONS:
+            found.append(f"{PREFIX}CONSUMER_PARTITIONS: must be one of {', '.join(map(str, PARTITIONS))}")
+        if not all(each.strip().isdecimal() for each in self.consumer_prefers.split(",") if each.strip()):
+            found.append(f"{PREFIX}CONSUMER_PREFERS: must be numbers with commas between them")
         if self.profile == "production":
             found += self._production_faults()
         return found
+
+    @property
+    def preferred_partitions(self) -> frozenset[int]:
+        """`consumer_prefers` as numbers."""
+        return frozenset(int(each) for each in self.consumer_prefers.split(",") if each.strip())
 
     def _production_faults(self) -> list[str]:
         found: list[str] = []
@@ -131,7 +156,8 @@ class Settings:
                 found.append(f"{PREFIX}MASTER_SECRET: needs at least {MASTER_SECRET_LENGTH_MIN} characters")
             if self.master_secret == DEMO_MASTER_SECRET:
                 found.append(f"{PREFIX}MASTER_SECRET: is the demo's")
-        for name, url in (("DATABASE_URL", self.database_url), ("BROKER_URL", self.broker_url)):
+        urls = [("DATABASE_URL", self.database_url), *(("BROKER_URL", each) for each in self.broker_url.split(","))]
+        for name, url in urls:
             password = _password_of(url)
             if password and any(word in password.lower() for word in SAMPLE_WORDS):
                 found.append(f"{PREFIX}{name}: carries a sample password")

@@ -333,6 +333,17 @@ def test_a_partition_deleted_under_its_workers_is_made_again(service: Service) -
     service.expect_everything()
 
 
+def has_only(layouts: Layouts, queues: frozenset[str]) -> bool:
+    """Whether these are all the queues there are, and no change is under way."""
+    found = layouts.look()
+    return found.queues == queues and found.under_way is None
+
+
+def has_limits(room: VirtualHost, queues: frozenset[str]) -> bool:
+    """Whether the inbox's policy holds for these queues, and no others."""
+    return {each["name"] for each in room.queues() if each.get("policy") == "membership-inbox"} == queues
+
+
 def test_partitions_work_with_the_rights_and_limits_that_production_gives(broker: Broker, tmp_path: Path) -> None:
     with production_room(broker, tmp_path) as room:
         # given a service with the rights of its own user, on one queue
@@ -353,23 +364,13 @@ def test_partitions_work_with_the_rights_and_limits_that_production_gives(broker
         # when the number of its partitions changes
         for number, partitions in enumerate((4, 2, 1)):
             bus(partitions).declare(name, patterns)
-            wait_until(
-                lambda partitions=partitions: (
-                    layouts.look() == Found(name, frozenset(queues_of(name, partitions)), None)
-                ),
-                f"{partitions} partitions",
-            )
+            queues = frozenset(queues_of(name, partitions))
+            wait_until(functools.partial(has_only, layouts, queues), f"{partitions} partitions")
             message = Message(str(number), patterns[0], f"s-{number}", str(number).encode())
             assert publisher.publish([message]) == [None]
 
             # then each has the limits of the inbox, and nobody else may touch it
-            wait_until(
-                lambda partitions=partitions: (
-                    {each["name"] for each in room.queues() if each.get("policy") == "membership-inbox"}
-                    == set(queues_of(name, partitions))
-                ),
-                "the policy on every partition",
-            )
+            wait_until(functools.partial(has_limits, room, queues), "the policy on every partition")
             with pytest.raises(BrokerUnavailable, match="ACCESS_REFUSED"):
                 bus(1, "finance").declare(queues_of(name, partitions)[0], patterns)
 

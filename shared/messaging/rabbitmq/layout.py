@@ -30,11 +30,12 @@ from pika.exceptions import AMQPError, ChannelClosedByBroker
 from shared.messaging.rabbitmq.link import EXCHANGE, QUEUE_ARGUMENTS, is_missing, said
 from shared.messaging.transport import BrokerUnavailable
 from shared.runtime.logging import get_logger
+from shared.runtime.settings import PARTITIONS
 
 #: Numbers that subjects are spread over. More would cost the broker a binding each, fewer would bound the partitions.
 SLOTS = 16
-#: How many partitions there may be: the divisors of SLOTS.
-LAYOUTS = (1, 2, 4, 8, 16)
+#: How many partitions there may be.
+LAYOUTS = PARTITIONS
 #: The header that says which slot an event's subject has.
 SLOT_HEADER = "slot"
 #: The header and the type of a marker; the header names the queue it is for.

@@ -71,3 +71,21 @@ def test_only_membership_needs_the_master_secret() -> None:
     environment = {name: value for name, value in GOOD.items() if name != "LIANMENG_MASTER_SECRET"}
 
     assert Settings.from_environment("finance", environment).master_secret == ""
+
+
+def test_partitions_are_one_of_the_layouts_and_preferences_are_numbers() -> None:
+    good = Settings.from_environment(
+        "membership", GOOD | {"LIANMENG_CONSUMER_PARTITIONS": "4", "LIANMENG_CONSUMER_PREFERS": "0, 2"}
+    )
+
+    assert (good.consumer_partitions, good.preferred_partitions) == (4, {0, 2})
+    assert faults_of(LIANMENG_CONSUMER_PARTITIONS="3", LIANMENG_CONSUMER_PREFERS="0,x") == [
+        "LIANMENG_CONSUMER_PARTITIONS: must be one of 1, 2, 4, 8, 16",
+        "LIANMENG_CONSUMER_PREFERS: must be numbers with commas between them",
+    ]
+
+
+def test_of_several_brokers_none_may_have_a_sample_password() -> None:
+    brokers = "amqp://membership:8fJkQe-2231@one/,amqp://membership:guest@two/"
+
+    assert faults_of(LIANMENG_BROKER_URL=brokers) == ["LIANMENG_BROKER_URL: carries a sample password"]
