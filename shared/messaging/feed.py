@@ -145,3 +145,17 @@ def unknown_here(reading: Reading, event_ids: Collection[str]) -> set[str]:
     """Those of these events that the outbox has not."""
     known = reading.all(sa.select(outbox.c.event_id).where(outbox.c.event_id.in_(event_ids)))
     return set(event_ids) - {row.event_id for row in known}
+
+
+def oldest_kept(reading: Reading) -> datetime | None:
+    """When the oldest event still in the outbox was recorded; None while none was removed for its age."""
+    if not bounds(reading).pruned_to:
+        return None
+    oldest: datetime | None = reading.scalar(sa.select(outbox.c.recorded_at).order_by(outbox.c.position).limit(1))
+    return oldest
+
+
+def last_numbered(reading: Reading) -> int:
+    """The highest number that an event of the outbox has; below the head where that was raised."""
+    number = reading.scalar(sa.select(sa.func.max(outbox.c.feed_number)))
+    return int(number or bounds(reading).pruned_to)

@@ -70,7 +70,7 @@ class Rebuilt:
 class Silent:
     """The recorder of a rebuild: what was told once is not told again."""
 
-    def note(self, _work: UnitOfWork, event_type: str, **_rest: Any) -> _Untold:
+    def note(self, work: UnitOfWork, event_type: str, **rest: Any) -> _Untold:  # noqa: ARG002 - the port's names
         """Nothing is checked and nothing kept."""
         return _Untold(event_type)
 
@@ -78,7 +78,7 @@ class Silent:
         """Nothing to write."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Untold:
     type: str
     event_id: str = ""

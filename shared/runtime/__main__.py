@@ -5,6 +5,9 @@ prepare    migrate, and declare the service's queue at the broker; run for every
            or an early event would find no queue to wait in
 worker     relay, consumer, deferred events and timers, until SIGTERM
 parked     list, show, redrive, discard events that have not had their effect; `parked --help`
+catch-up   take in what the feeds of other services hold and this one has not had
+rebuild    make anew what follows from others' events, compare, with --swap mend
+restore-point   after a restore to an earlier point: what was told since, and numbers not to be given again
 and the service's own console commands.
 """
 
@@ -20,6 +23,7 @@ from shared.runtime import commands
 from shared.runtime.assembly import Assembly, assemble, load_service
 from shared.runtime.logging import configure_logging
 from shared.runtime.settings import Settings, SettingsRefused
+from shared.web import feed_commands
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -31,7 +35,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("arguments", nargs=argparse.REMAINDER)
     options = parser.parse_args(arguments)
     service = load_service(options.service)
-    known = {**commands.COMMANDS, **service.console_commands}
+    known = {**commands.COMMANDS, **feed_commands.COMMANDS, **service.console_commands}
     if options.command not in known:
         parser.error(f"no command {options.command!r}; there are: {', '.join(sorted(known))}")
     try:
@@ -42,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
     configure_logging(settings.log_level, service.name)
     assembly = assemble(service, settings)
     try:
-        speaks = options.command in service.console_commands or options.command in commands.NEED_SCHEMA
+        speaks = options.command in {*service.console_commands, *feed_commands.COMMANDS, *commands.NEED_SCHEMA}
         if speaks and (missing := _missing(assembly)):
             sys.stderr.write(f"{missing}\n")
             return 1

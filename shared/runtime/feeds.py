@@ -6,9 +6,10 @@ Where the feeds are read from is handed in (`shared.messaging.sources.Source`); 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -16,11 +17,19 @@ from shared.errors import Conflict
 from shared.messaging import feed, sources
 from shared.messaging.contracts import EVERYTHING
 from shared.messaging.inbox import inbox
+from shared.messaging.outbox import outbox_state
 from shared.messaging.rebuilding import Rebuilt, Silent, rebuild
 from shared.messaging.sources import Source
 from shared.persistence.database import Database, Leadership
 from shared.persistence.unit_of_work import Units
 from shared.runtime.assembly import Assembly
+from shared.runtime.clock import rfc3339
+
+#: Archived events compared in one go.
+PAGE = 500
+#: Numbers left out above those that are known to have been given: events that had been numbered, and whose copies had
+#: not reached the archive when it was asked. A relay numbers 500 at a time.
+RESTORE_MARGIN = 1_000
 
 #: Called with how far each feed was read.
 Report = Callable[[Mapping[str, int]], object]
@@ -106,3 +115,50 @@ def rebuild_projections(
             )
     finally:
         database.dispose()
+
+
+@dataclass(frozen=True)
+class RestorePoint:
+    """What a service that was restored to an earlier point must know."""
+
+    #: Events it had told, which others have and its outbox has not.
+    lost: int
+    #: The last number of its feed that may have been given, and more.
+    head: int
+    #: Subjects of lost events.
+    subjects: int
+
+
+def restore_point(
+    assembly: Assembly,
+    archived: Iterable[Mapping[str, Any]],
+    *,
+    apply: bool,
+    lost: Callable[[Mapping[str, Any]], object],
+) -> RestorePoint:
+    """Compare the outbox with the archive of what this service has told; `lost` hears of every event that is missing.
+
+    With `apply`, the feed's head and the subjects' sequences are raised above everything that was ever given, so that
+    nobody takes what is told from now on for old. Doing so again changes nothing.
+    """
+    sequences: dict[str, int] = {}
+    count = 0
+    with assembly.reading() as reading:
+        oldest = feed.oldest_kept(reading)
+    for page in sources.in_batches(archived, PAGE):
+        with assembly.reading() as reading:
+            missing = feed.unknown_here(reading, [event["event_id"] for event in page])
+        for event in page:
+            # What was removed for its age is not lost.
+            if event["event_id"] in missing and (oldest is None or event["time"] >= rfc3339(oldest)):
+                sequences[event["subject"]] = max(sequences.get(event["subject"], 0), event["sequence"])
+                count += 1
+                lost(event)
+    with assembly.reading() as reading:
+        # An event told had one number at most. Those that were still unsent in the backup may have been sent since,
+        # and some numbered ones may have reached nobody's archive yet.
+        head = feed.last_numbered(reading) + count + int(outbox_state(reading)["pending"]) + RESTORE_MARGIN
+    if apply:
+        with assembly.begin() as work:
+            feed.raise_above(work, head=head, sequences=sequences)
+    return RestorePoint(count, head, len(sequences))

@@ -55,6 +55,14 @@ class ClientCredentials:
     client_secret: str = field(repr=False)
 
 
+@dataclass(frozen=True)
+class PersonCredentials:
+    """A person's account, for commands that a person starts."""
+
+    username: str
+    password: str = field(repr=False)
+
+
 class ApiClient:
     """Calls below one address, e.g. `https://alliance.example.org`. Safe to share between threads."""
 
@@ -62,15 +70,17 @@ class ApiClient:
         self,
         base_url: str,
         *,
-        credentials: ClientCredentials | None = None,
+        credentials: ClientCredentials | PersonCredentials | None = None,
         token: str | None = None,
+        sign_in_at: str = "",
         language: str = "zh-CN",
         http: httpx.Client | None = None,
         clock: Clock | None = None,
         pause: Callable[[float], object] | None = None,
     ) -> None:
-        """`token` is a ready access token of a person; `credentials` fetch and renew a platform's own."""
+        """`token` is a ready access token; `credentials` fetch and renew one, at `sign_in_at` where that is elsewhere."""
         self._base = base_url.rstrip("/")
+        self._sign_in_at = (sign_in_at or base_url).rstrip("/")
         self._credentials = credentials
         self._token = token
         self._renew_at = float("inf") if token else 0.0
@@ -155,17 +165,23 @@ class ApiClient:
                 self._fetch_token(self._credentials)
             return {"Authorization": f"Bearer {self._token}"} if self._token else {}
 
-    def _fetch_token(self, credentials: ClientCredentials) -> None:
-        pair = f"{credentials.client_id}:{credentials.client_secret}"
-        basic = f"Basic {base64.b64encode(pair.encode()).decode()}"
-        url = f"{self._base}/api/membership/v1/oauth/token"
-        form = {"grant_type": "client_credentials"}
-        response = self._repeat(lambda: self._http.post(url, data=form, headers={"Authorization": basic}))
+    def _fetch_token(self, credentials: ClientCredentials | PersonCredentials) -> None:
+        response = self._repeat(lambda: self._sign_in(credentials))
         if not response.is_success:
             raise ApiRefused(response.status_code, _problem_of(response))
         answer = response.json()
         self._token = str(answer["access_token"])
         self._renew_at = self._clock.monotonic() + float(answer["expires_in"]) - RENEW_EARLY_SECONDS
+
+    def _sign_in(self, credentials: ClientCredentials | PersonCredentials) -> httpx.Response:
+        doors = f"{self._sign_in_at}/api/membership/v1"
+        if isinstance(credentials, PersonCredentials):
+            person = {"username": credentials.username, "password": credentials.password}
+            return self._http.post(f"{doors}/sessions", json=person)
+        pair = f"{credentials.client_id}:{credentials.client_secret}"
+        basic = f"Basic {base64.b64encode(pair.encode()).decode()}"
+        form = {"grant_type": "client_credentials"}
+        return self._http.post(f"{doors}/oauth/token", data=form, headers={"Authorization": basic})
 
 
 def _retry_after(response: httpx.Response) -> float:

@@ -1,5 +1,5 @@
 """HTTP of notifications: parse, call, answer. No rules, and no sending."""
 
-from services.notifications.api import deliveries, notices, subscriptions, timelines
+from services.notifications.api import archive, deliveries, notices, subscriptions, timelines
 
-BLUEPRINTS = (subscriptions.blueprint, notices.blueprint, deliveries.blueprint, timelines.blueprint)
+BLUEPRINTS = (subscriptions.blueprint, notices.blueprint, deliveries.blueprint, timelines.blueprint, archive.blueprint)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,8 @@ from shared.security.keys import verification_keys
 from tests.builders.founding import PASSWORD, founding_yaml
 from tests.deployment.addresses import SERVICES
 from tests.fixtures.assemblies import KEY_ID, MakeAssembly
-from tests.integration.feeds.alliance import Bus
+from tests.integration.feeds.alliance import Backups, Bus
+from tests.servers import PostgreSQL
 
 CHARTER = Path(__file__).parents[3] / "deploy" / "charter" / "zhuzhou.toml"
 
@@ -40,3 +43,31 @@ def without_test_key(bus: Bus) -> Bus:
         with assembly.begin() as work:
             work.execute(sa.delete(verification_keys).where(verification_keys.c.kid == KEY_ID))
     return bus
+
+
+@pytest.fixture
+def backups(
+    bus: Bus,
+    clock: ManualClock,
+    database: str,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    counter: Callable[[], int],
+) -> Iterator[Backups]:
+    """Copies of services' databases: a file, or a PostgreSQL database made from another as its template."""
+    made: list[str] = []
+
+    def copy(url: str) -> str:
+        if database == "sqlite":
+            file = tmp_path / f"backup-{counter()}.sqlite"
+            shutil.copyfile(url.removeprefix("sqlite:///"), file)
+            return f"sqlite:///{file}"
+        server: PostgreSQL = request.getfixturevalue("postgresql")
+        made.append(f"backup_{counter()}")
+        return server.create_database(made[-1], template=str(sa.make_url(url).database))
+
+    yield Backups(bus, clock, copy)
+    for assembly in bus.assemblies.values():
+        assembly.close()
+    for name in made:
+        request.getfixturevalue("postgresql").drop_database(name)

@@ -142,7 +142,7 @@ def test_an_unknown_type_is_answered_with_the_known_ones(finance: Finance) -> No
     ],
 )
 def test_only_operators_and_platforms_with_the_scope_may_read(
-    finance: Finance, caller: dict[str, list[str]], status: int
+    finance: Finance, caller: dict[str, Any], status: int
 ) -> None:
     headers = bearer(finance.assembly, **caller) if caller else {}
 
