@@ -40,6 +40,8 @@ TCP_WATCH: dict[str, Any] = {
 #: After so long without a word from the leader, in seconds, the server ends its session: the process may be cut off, and
 #: its successor waits for the lock. Longer than a relay takes to publish a batch; it says so before each.
 LEADER_SILENCE_SECONDS = 30
+#: SQLSTATE of a statement that would write where nothing may be written.
+READ_ONLY_STATE = "25006"
 
 
 class Database:
@@ -61,6 +63,7 @@ class Database:
                 hide_parameters=True,
                 connect_args={"options": POSTGRESQL_OPTIONS, "connect_timeout": CONNECT_SECONDS, **TCP_WATCH},
             )
+            sa.event.listen(self.engine, "handle_error", _leave_read_only_session)
         else:
             self._make_folder()
             self.engine = sa.create_engine(
@@ -85,6 +88,13 @@ class Database:
     def _make_folder(self) -> None:
         if self.url.database and self.url.database != ":memory:":
             Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+
+
+def _leave_read_only_session(context: sa.engine.ExceptionContext) -> None:
+    # A session keeps what it began with: read-only, or a standby that a failover has left behind. Kept in the pool, it
+    # would refuse every later unit too, long after the database takes writes again.
+    if getattr(context.original_exception, "sqlstate", None) == READ_ONLY_STATE:
+        context.is_disconnect = True
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
