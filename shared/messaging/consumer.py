@@ -149,8 +149,7 @@ class Consumer:
                 counts.duplicates += 1
                 continue
             fresh.discard(arrival.key)
-            standing = standings.get(arrival.order, inbox.UNHEARD)
-            standings[arrival.order] = self._take_fresh(work, taken, standing, counts)
+            standings[arrival.order] = self._take_fresh(work, taken, standings[arrival.order], counts)
         return counts
 
     def _take_fresh(self, work: UnitOfWork, taken: _Taken, standing: Standing, counts: Counts) -> Standing:
