@@ -71,6 +71,19 @@ compose-up: ## the same alliance on RabbitMQ and PostgreSQL behind nginx: http:/
 compose-down: ## stop it and throw its data away
 	@docker compose down --volumes --remove-orphans
 
+DATA ?=
+OPERATOR ?= operator
+
+.PHONY: rebuild
+rebuild: ## SERVICE=…: make what it derives from others anew, compare, ARGS=--swap mends (DATA=folder: an embedded alliance's)
+	@test -n "$(SERVICE)" || { echo 'Which one?  make rebuild SERVICE=finance' >&2; exit 2; }
+	if [ -z "$(DATA)" ] && [ -n "$$(docker compose ps -q --status running $(SERVICE)-web 2>/dev/null)" ]; then
+	  exec docker compose exec $(SERVICE)-web python -m shared.runtime $(SERVICE) rebuild --from http://gateway:8080 \
+	    --services membership,meetings,finance,notifications --user $(OPERATOR) $(ARGS)
+	fi
+	$(MAKE) runtime
+	exec $(PY) -m deploy.embedded rebuild $(SERVICE) --data "$(or $(DATA),var/demo)" $(ARGS)
+
 .PHONY: setup
 setup: ## make .venv hold what the lock says, for tests and checks
 	@requirements/environment dev

@@ -1,7 +1,8 @@
-"""`python -m deploy.embedded demo|serve`: an alliance in one process.
+"""`python -m deploy.embedded demo|serve|rebuild`: an alliance in one process.
 
 demo    found a sample alliance in an emptied folder, play the admission story, then serve (`--once`: end instead)
 serve   run the alliance in a folder until SIGTERM; prints one JSON line with the address when it answers
+rebuild make a service's projections anew from the feeds, in a folder that nobody serves; `--swap` mends
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from deploy.embedded import demo, serving
+from deploy.embedded import demo, rebuilding, serving
+from deploy.embedded.alliance import SERVICES
 from shared.errors import Refusal
 from shared.runtime.settings import SettingsRefused
 from shared.runtime.texts import DEFAULT_LANGUAGE, LANGUAGES, Texts
+from shared.web.feed_commands import add_rebuild_options
 
 TEXTS = Path(__file__).parent / "texts"
 
@@ -31,6 +34,8 @@ def main(arguments: Sequence[str]) -> int:
     try:
         if options.command == "demo":
             return demo.run(options, texts, stop)
+        if options.command == "rebuild":
+            return rebuilding.run(options)
         return serving.run(options, texts, stop)
     except Refusal as refusal:
         sys.stderr.write(texts.render(refusal.code, options.language, **refusal.params) + "\n")
@@ -56,6 +61,11 @@ def _parser() -> argparse.ArgumentParser:
         else:
             command.add_argument("--data", type=Path, required=True, help="folder of the alliance")
             _add_serve_options(command)
+    rebuild = commands.add_parser("rebuild")
+    rebuild.add_argument("service", choices=SERVICES)
+    rebuild.add_argument("--data", type=Path, required=True, help="folder of the alliance")
+    rebuild.add_argument("--language", choices=LANGUAGES, default=DEFAULT_LANGUAGE)
+    add_rebuild_options(rebuild)
     return parser
 
 
