@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import pika
 import pytest
 
 from shared.messaging.rabbitmq import RabbitMQ
-from shared.messaging.transport import Subscription
+from shared.messaging.transport import Accept, Subscription
 from tests.builders.kernel import SAID, Listener, message_of
 from tests.servers import VirtualHost
 from tests.waiting import stays, wait_until
@@ -44,37 +44,48 @@ def publish(bus: RabbitMQ, *words: str) -> None:
     publisher.close()
 
 
-def subscribed(bus: RabbitMQ, accept: Refusing | Listener) -> Subscription:
-    return bus.subscribe(QUEUE, [SAID], accept)
+Subscribe = Callable[[Accept], Subscription]
 
 
-def test_what_a_subscriber_could_not_store_goes_to_its_successor(bus: RabbitMQ) -> None:
+@pytest.fixture
+def subscribe(bus: RabbitMQ) -> Iterator[Subscribe]:
+    """Start reading the queue; every reader is stopped at the end."""
+    started: list[Subscription] = []
+
+    def start(accept: Accept) -> Subscription:
+        started.append(bus.subscribe(QUEUE, [SAID], accept))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.stop()
+
+
+def test_what_a_subscriber_could_not_store_goes_to_its_successor(bus: RabbitMQ, subscribe: Subscribe) -> None:
     """Also though it is marked as delivered before: that mark says that somebody had it, not that it had its effect."""
     refusing, successor = Refusing(), Listener()
     publish(bus, "1", "2", "3")
 
-    first = subscribed(bus, refusing)
+    first = subscribe(refusing)
     wait_until(lambda: refusing.tries, "a try")
     first.stop()
-    second = subscribed(bus, successor)
+    subscribe(successor)
 
     wait_until(lambda: successor.words == ["1", "2", "3"], "the three, at the successor", seconds=8)
-    second.stop()
 
 
-def test_what_cannot_be_stored_is_held_and_not_thrown_to_and_fro(bus: RabbitMQ) -> None:
+def test_what_cannot_be_stored_is_held_and_not_thrown_to_and_fro(bus: RabbitMQ, subscribe: Subscribe) -> None:
     """Given back at once it would come back at once: a hot loop, and gone after the broker's limit of deliveries."""
     refusing, successor = Refusing(), Listener()
     publish(bus, "1")
 
-    first = subscribed(bus, refusing)
+    first = subscribe(refusing)
     wait_until(lambda: refusing.tries, "a try")
     stays(lambda: refusing.tries <= 4, "a handful of tries", seconds=1.5)
     first.stop()
-    second = subscribed(bus, successor)
+    subscribe(successor)
 
     wait_until(lambda: successor.words == ["1"], "the message, at the successor")
-    second.stop()
 
 
 def test_exchange_and_queue_of_the_first_version_can_still_be_declared(virtual_host: VirtualHost) -> None:
@@ -88,11 +99,7 @@ def test_exchange_and_queue_of_the_first_version_can_still_be_declared(virtual_h
 
     bus.declare(QUEUE, [SAID])
 
-    heard = Listener()
-    subscription = subscribed(bus, heard)
     publish(bus, "1")
-    wait_until(lambda: heard.words == ["1"], "the message")
-    subscription.stop()
 
 
 def test_a_connection_is_used_by_its_own_thread_only(bus: RabbitMQ) -> None:

@@ -124,6 +124,21 @@ def test_a_rebuild_tells_nobody_anything_and_touches_nothing_else(alliance: Bus)
     assert {table: rows(notifications, table) for table in (*others, outbox, inbox)} == kept
 
 
+def test_what_reactions_once_told_is_not_told_again(alliance: Bus) -> None:
+    # given that finance told of every account it opened, and lost them all
+    finance = alliance.assemblies["finance"]
+    told = rows(finance, outbox)
+    assert told
+    lost = [row["account_id"] for row in rows(finance, accounts) if row["member_id"]]
+    change(finance, sa.delete(accounts).where(accounts.c.account_id.in_(lost)))
+
+    # when they are made anew, by the reactions that once told of them
+    assert rebuilt(alliance, "finance", swap=True).mended == len(lost)
+
+    # then nobody hears of it
+    assert rows(finance, outbox) == told
+
+
 def test_events_that_had_no_effect_yet_are_told_and_not_taken_for_faults(alliance: Bus) -> None:
     # given an event in membership's feed that finance has not had
     finance = alliance.assemblies["finance"]
