@@ -120,7 +120,7 @@ def _alternating(parts: Sequence[str], scale: float) -> list[object]:
     if "drain" in parts:
         found += [*contenders.peers(scale), contenders.Naive(count(1200))]
     if "relay" in parts:
-        found.append(contenders.Ceiling(count(40_000)))
+        found += [contenders.Ceiling(count(40_000)), contenders.FewSubjects(count(10_000))]
     if "drain" in parts or "relay" in parts:
         found.append(contenders.Apart(count(20_000)))
     if "together" in parts:

@@ -12,12 +12,14 @@ import pika
 
 from tests.benchmarks.bus import pair
 from tests.benchmarks.bus.peer_pika import publish_batches
-from tests.benchmarks.bus.processes import Child, Failed, Result, running, wait_for, watch
+from tests.benchmarks.bus.processes import Child, Failed, Result, running, wait_for, wait_until_idle, watch
 from tests.benchmarks.bus.stage import Stage
 from tests.servers import VirtualHost
 
 #: Longest that one measurement of a pass may take, in seconds.
 PASS_SECONDS = 60.0
+#: Events that go through all processes before those that are measured at once.
+WARM_UP = 400
 #: Events a peer enqueues itself, one confirm each; the rest of its queue is filled with copies, which is quicker.
 ENQUEUED = 300
 
@@ -70,10 +72,15 @@ def fill_with_copies(url: str, queue: str, count: int) -> None:
 def drained(stage: Stage, children: list[Child], database: str, count: int) -> Result:
     """Watch children until all events have had their effect, and check that each had it once."""
     with running(*children):
-        with stage.handled(database) as done:
-            result = watch(children, done, count, seconds=PASS_SECONDS)
-        # The counter runs ahead of the last commit, and another row could still follow.
-        wait_for(lambda: stage.distinct(database)[0] >= count, children, seconds=PASS_SECONDS)
+        return watched(stage, children, database, count)
+
+
+def watched(stage: Stage, children: Sequence[Child], database: str, count: int) -> Result:
+    """The same for children that run already."""
+    with stage.handled(database) as done:
+        result = watch(children, done, count, seconds=PASS_SECONDS)
+    # The counter runs ahead of the last commit, and another row could still follow.
+    wait_for(lambda: stage.distinct(database)[0] >= count, children, seconds=PASS_SECONDS)
     rows, events = stage.distinct(database)
     if (rows, events) != (count, count):
         raise Failed(f"{rows} rows of {events} events, expected {count}")
@@ -191,8 +198,24 @@ class Apart:
 
 
 @dataclass(frozen=True)
+class FewSubjects:
+    """Our relay where a batch holds several events of each subject: order per subject costs it round trips."""
+
+    count: int
+    name: str = "our relay, few subjects"
+
+    def once(self, stage: Stage) -> Found:
+        """Relay all."""
+        empty_ours(stage)
+        with stage.room() as room:
+            stage.declare_betas_queue(room)
+            stage.fill_outbox("alpha", "few", self.count, subjects=pair.FEW_SUBJECTS)
+            yield self.name, relay_all(stage, room, self.count)
+
+
+@dataclass(frozen=True)
 class Together:
-    """Ours, at once: the relay and some consumers."""
+    """Ours, at once: the relay and some consumers, each with a partition of the subjects."""
 
     count: int
     consumers: int
@@ -205,11 +228,18 @@ class Together:
         """From a filled outbox to the last commit."""
         empty_ours(stage)
         with stage.room() as room:
-            stage.declare_betas_queue(room)
-            stage.fill_outbox("alpha", "together", self.count)
-            commands = [("alpha", "alpha"), *[("beta", "beta")] * self.consumers]
-            children = [stage.ours("worker", name, database=database, room=room) for name, database in commands]
-            yield self.name, drained(stage, children, "beta", self.count)
+            stage.declare_betas_queue(room, self.consumers)
+            stage.fill_outbox("alpha", "first", WARM_UP)
+            children = [stage.ours("worker", "alpha", database="alpha", room=room)]
+            for number in range(self.consumers):
+                command = ("worker", "beta", str(self.consumers), str(number))
+                children.append(stage.ours(*command, database="beta", room=room))
+            with running(*children), stage.handled("beta") as done:
+                wait_for(lambda: done() >= WARM_UP, children, PASS_SECONDS)
+                wait_until_idle(children, PASS_SECONDS)
+                # Found at the relay's next look; numbers follow on, so that each event stays different.
+                stage.fill_outbox("alpha", "together", self.count, first=WARM_UP)
+                yield self.name, watched(stage, children, "beta", WARM_UP + self.count)
 
 
 def in_turns(

@@ -33,7 +33,9 @@ def main(role: str, arguments: list[str]) -> None:
     """Play one of the roles."""
     configure_logging("WARNING", "bench")
     if role == "worker":
-        work_until_told(pair.assembled(arguments[0], peer.database_url(), peer.broker_url()))
+        name, partitions, number = [*arguments, "1", "0"][:3]
+        settings = {"consumer_partitions": int(partitions), "consumer_prefers": number}
+        work_until_told(pair.assembled(name, peer.database_url(), peer.broker_url(), **settings))
     elif role == "timed":
         _timed()
     elif role == "writer":

@@ -5,7 +5,7 @@ Everything between the two is the product's own code. The peers get the same dat
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,11 @@ from shared.runtime.service import Service
 from shared.runtime.settings import Settings
 
 SAID = "alpha.word.said"
-#: Things that events happen to. Each has every 500th event: order per subject is at work in every batch.
+#: Things that events happen to, in turns: a batch of the relay has one event of each.
 SUBJECTS = 500
+#: As few that a batch has five events of each: these the relay sends one behind the other, each when its forerunner is
+#: confirmed, for the order's sake.
+FEW_SUBJECTS = 100
 #: Makes the whole envelope about 1 KB.
 STATEMENT = "We have read the charter, and we will keep it; our members have decided so at their meeting. " * 5
 #: Holds no texts; the kernel's are all there is.
@@ -88,9 +91,9 @@ def service(name: str) -> Service:
     )
 
 
-def assembled(name: str, database_url: str, broker_url: str = "") -> Assembly:
-    """The service on its database, with the settings the product ships."""
-    settings = Settings(service=name, profile="test", database_url=database_url, broker_url=broker_url)
+def assembled(name: str, database_url: str, broker_url: str = "", **changed: Any) -> Assembly:
+    """The service on its database, with the settings the product ships but for those named."""
+    settings = Settings(service=name, profile="test", database_url=database_url, broker_url=broker_url, **changed)
     return assemble(service(name), settings)
 
 
@@ -109,12 +112,14 @@ def number_text(number: int) -> str:
     return f"N{number:09d}"
 
 
-def rows_of_outbox(label: str, count: int) -> Iterator[tuple[Any, ...]]:
-    """Unsent rows as alpha would have written them; `label` keeps the subjects of one filling apart from others'."""
+def rows_of_outbox(label: str, count: int, *, first: int = 0, subjects: int = SUBJECTS) -> Iterator[tuple[Any, ...]]:
+    """Unsent rows as alpha would have written them; `label` keeps the subjects of one filling apart from others'.
+
+    Their numbers begin with `first`.
+    """
     clock = SystemClock()
     ids = Identifiers(clock)
     now = clock.now()
-    subjects = min(SUBJECTS, count)
     model = envelope.encode(
         envelope.build(
             event_id="@id@",
@@ -135,14 +140,14 @@ def rows_of_outbox(label: str, count: int) -> Iterator[tuple[Any, ...]]:
             model.replace("@id@", event_id)
             .replace("@subject@", subject)
             .replace('"sequence":"0000000000"', f'"sequence":"{sequence:010d}"')
-            .replace(number_text(0), number_text(number))
+            .replace(number_text(0), number_text(first + number))
         )
         yield event_id, SAID, subject, sequence, text, now
 
 
-def fill_outbox(connection: psycopg.Connection[Any], label: str, count: int) -> None:
+def fill_outbox(connection: psycopg.Connection[Any], rows: Iterable[tuple[Any, ...]]) -> None:
     """Put unsent events into an outbox, past the writers, which are measured by themselves."""
     columns = "event_id, type, subject, sequence, envelope, recorded_at"
     with connection.transaction(), connection.cursor().copy(f"COPY outbox ({columns}) FROM STDIN") as copy:
-        for row in rows_of_outbox(label, count):
+        for row in rows:
             copy.write_row(row)

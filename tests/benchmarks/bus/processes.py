@@ -26,6 +26,9 @@ WARM_UP_SHARE = 0.15
 #: How long a child may take to end after SIGTERM, in seconds.
 END_SECONDS = 15.0
 
+#: A process is idle that used less than this share of a core for so long, in seconds.
+IDLE_SHARE, IDLE_SECONDS = 0.1, 0.4
+
 _TICK = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _pause = threading.Event()
@@ -143,6 +146,17 @@ def wait_for(
             words = " | ".join(child.last_words() for child in children)
             raise Failed(f"waited {seconds:g} s in vain: {words}")
         _pause.wait(every)
+
+
+def wait_until_idle(children: Sequence[Child], seconds: float) -> None:
+    """Wait until they have started and nothing is left for them to do."""
+    spent = [-1.0]
+
+    def is_idle() -> bool:
+        spent.append(sum(child.cpu_seconds() for child in children))
+        return spent[-1] - spent[-2] < IDLE_SHARE * IDLE_SECONDS
+
+    wait_for(is_idle, children, seconds, every=IDLE_SECONDS)
 
 
 @dataclass(frozen=True)

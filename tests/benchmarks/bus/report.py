@@ -24,6 +24,7 @@ BEGIN, END = "<!-- written by `make bench ARGS=--write` -->", "<!-- end of what 
 PACKAGES = ("celery", "dramatiq", "faststream", "pika", "psycopg", "sqlalchemy", "marshmallow")
 
 CONSUMER, RELAY, CEILING, CELERY = "our consumer", "our relay", "raw pika, batches confirmed", "Celery, 1 worker"
+FEW_SUBJECTS = "our relay, few subjects"
 DRAINS = (CELERY, "Celery, 2 workers", "Dramatiq, 1 x 1", "Dramatiq, 2 x 4", "FastStream", "plain pika")
 TOGETHER = "our relay + 1 consumer"
 
@@ -90,7 +91,7 @@ class Report:
     def _ratio_of(self, name: str, reference: str) -> str:
         if "enqueue" in name or name == "naive relay":
             return ""
-        if name in (RELAY, CEILING):
+        if name in (RELAY, FEW_SUBJECTS, CEILING):
             return f"{self.rate(name) / self.rate(CEILING):.2f} x raw pika" if CEILING in self.results else ""
         return f"{self.rate(name) / self.rate(reference):.2f} x {reference}" if reference else ""
 

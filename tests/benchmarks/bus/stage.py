@@ -90,9 +90,9 @@ class Stage:
             self.broker.api("PUT", f"vhosts/{room.name}", {"default_queue_type": "quorum"})
             yield room
 
-    def declare_betas_queue(self, room: VirtualHost) -> None:
+    def declare_betas_queue(self, room: VirtualHost, partitions: int = 1) -> None:
         """As the product's `prepare` does."""
-        bus = RabbitMQ(room.url, heartbeat_seconds=20, blocked_seconds=60, prefetch=1)
+        bus = RabbitMQ(room.url, heartbeat_seconds=20, blocked_seconds=60, prefetch=1, partitions=partitions)
         bus.declare(BETAS_QUEUE, [pair.SAID])
 
     # ------------------------------------------------------------ children
@@ -114,10 +114,12 @@ class Stage:
         """Start one of the product's processes."""
         return self.child(["tests.benchmarks.bus.ours", *command], database=database, room=room)
 
-    def fill_outbox(self, database: str, label: str, count: int) -> None:
+    def fill_outbox(
+        self, database: str, label: str, count: int, *, first: int = 0, subjects: int = pair.SUBJECTS
+    ) -> None:
         """Put unsent events into alpha's outbox."""
         with self.postgresql.connect(database) as connection:
-            pair.fill_outbox(connection, label, count)
+            pair.fill_outbox(connection, pair.rows_of_outbox(label, count, first=first, subjects=subjects))
 
     def connect(self, database: str) -> psycopg.Connection[Any]:
         return self.postgresql.connect(database)
