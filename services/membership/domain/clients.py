@@ -16,7 +16,7 @@ SCOPES = frozenset(
     }
 )  # fmt: skip
 #: Reach as far as the operator's own role, so only an operator gives them away.
-OPERATORS_SCOPES = frozenset({"operations:read", "operations:write"})
+OPERATORS_SCOPES = frozenset({"operations:read", "operations:write", "events:read"})
 NAME_LENGTH_MAX = 100
 
 

@@ -169,7 +169,7 @@ def test_platforms_are_registered_by_administrators_only(house: Membership) -> N
     refused(house.web.post("/clients", json=body), 401, "access.token_missing")
 
 
-@pytest.mark.parametrize("scope", ["operations:read", "operations:write"])
+@pytest.mark.parametrize("scope", ["operations:read", "operations:write", "events:read"])
 def test_only_an_operator_lets_a_platform_supervise(house: Membership, scope: str) -> None:
     """Otherwise the secretariat could make itself an operator by way of a platform."""
     body = {"name": "Supervision", "scopes": ["roster:read", scope]}
