@@ -49,6 +49,12 @@ def rounds() -> range:
     return range(max(COUNT, 1))
 
 
+@pytest.fixture
+def thorough() -> bool:
+    """Whether this is `make faults`, with time for large numbers and real waits."""
+    return COUNT > 0
+
+
 @pytest.fixture(scope="session")
 def report() -> Report:
     """Where verdicts are noted."""

@@ -23,6 +23,8 @@ from typing import Any, Self
 
 import psycopg
 
+from shared.runtime.assembly import Assembly, assemble
+from shared.runtime.settings import Settings
 from tests.deployment.process import base_environment
 from tests.faults import pair
 from tests.faults.load import Load
@@ -35,6 +37,8 @@ from tests.waiting import Late, wait_until
 RECOVERY_SECONDS = 60.0
 #: How long a load may take beyond its own length before it is given up, in seconds.
 LOAD_PATIENCE_SECONDS = 90.0
+#: Within this, the last event of a run must come through, in seconds.
+FENCE_SECONDS = 20.0
 #: Subject of the last event of every run: when it has come through, everything before it has.
 FENCE = "fence"
 
@@ -67,7 +71,7 @@ class Rig:
         run = next(_runs)
         self._databases = {service: f"faults_{service}_{run}" for service in ("alpha", "beta")}
         self._settings = dict(settings or {})
-        self._broker_url = broker_url
+        self.broker_url = broker_url
         self._prepare_broker_url = prepare_broker_url or broker_url
         self._database_url = database_url or postgresql.url
         self.relays = [
@@ -134,7 +138,7 @@ class Rig:
             "LIANMENG_PROFILE": "test",
             "LIANMENG_LOG_LEVEL": "INFO",
             "LIANMENG_DATABASE_URL": self._database_url(self._databases[service]),
-            "LIANMENG_BROKER_URL": self._broker_url,
+            "LIANMENG_BROKER_URL": self.broker_url,
             "LIANMENG_WORKER_PORT": "0",
             **self._settings,
         }
@@ -147,7 +151,15 @@ class Rig:
     # ------------------------------------------------------------ load
     @contextlib.contextmanager
     def loading(
-        self, *, events: int = 500, per_second: float = 200, subjects: int = 40, mood: str = "", seed: int = 1
+        self,
+        *,
+        events: int = 500,
+        per_second: float = 200,
+        subjects: int = 40,
+        mood: str = "",
+        seed: int = 1,
+        subject: str = "",
+        patience: float = LOAD_PATIENCE_SECONDS,
     ) -> Iterator[Load]:
         """Numbers are said in the background as long as the block lasts, and until there are so many `events`."""
         load = Load(
@@ -159,19 +171,20 @@ class Rig:
             subjects=subjects,
             mood=mood,
             seed=seed,
+            subject=subject,
         )
         load.start()
         try:
             yield load
-            load.finish(events / per_second + LOAD_PATIENCE_SECONDS)
+            load.finish(events / per_second + patience)
         finally:
             load.give_up()
             self._next_number = load.next_number
 
-    def load(self, *, events: int = 500, per_second: float = 200, subjects: int = 40, mood: str = "") -> range:
-        """Say numbers and wait until all are acknowledged; returns them."""
+    def load(self, *, events: int = 500, per_second: float = 200, **options: Any) -> range:
+        """Say numbers and wait until all are acknowledged; returns them. Options as for `loading`."""
         first = self._next_number
-        with self.loading(events=events, per_second=per_second, subjects=subjects, mood=mood):
+        with self.loading(events=events, per_second=per_second, **options):
             pass
         return range(first, self._next_number)
 
@@ -216,6 +229,20 @@ class Rig:
         """Wait until beta has done so many things more: work goes on."""
         self.wait_for_effects(self.count_effects() + count, seconds)
 
+    def has_effect(self, number: int) -> bool:
+        """Whether beta has written this number down."""
+        return bool(self.query("beta", "SELECT 1 FROM effects WHERE number = %s", (number,)))
+
+    def wait_for_effects_of(self, numbers: range) -> None:
+        """Wait until beta has written all of these down."""
+        count = "SELECT count(DISTINCT number) FROM effects WHERE number BETWEEN %s AND %s"
+        wait_until(
+            lambda: self.query("beta", count, (numbers[0], numbers[-1]))[0][0] == len(numbers),
+            "their effects",
+            seconds=RECOVERY_SECONDS,
+            ignoring=(psycopg.Error,),
+        )
+
     def parked(self) -> list[tuple[int, str]]:
         """Numbers parked at beta, with the reason."""
         rows = self.query("beta", "SELECT body, reason FROM inbox WHERE state = 'parked' ORDER BY received_at")
@@ -224,6 +251,29 @@ class Rig:
     def logs(self) -> str:
         """The ends of all logs."""
         return "\n".join(f"--- {each.name}, deaths {each.deaths}\n{each.log()}" for each in self.processes)
+
+    # ------------------------------------------------------------ doing
+    def end_sessions(self, service: str) -> int:
+        """End every session of the service's database; returns how many there were."""
+        rows = self.postgresql.query(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (self._databases[service],)
+        )
+        return len(rows)
+
+    def alter_database(self, service: str, change: str) -> None:
+        """`ALTER DATABASE` with this change, which sessions opened from now on see."""
+        self.postgresql.query(f"ALTER DATABASE {self._databases[service]} {change}")
+
+    @contextlib.contextmanager
+    def inside(self, service: str) -> Iterator[Assembly]:
+        """The service's assembly in this process, for what an operator or a crowd of writers does."""
+        manifest = {"alpha": pair.alpha, "beta": pair.beta}[service]
+        settings = Settings.from_environment(service, self._environment(service))
+        assembly = assemble(manifest(self.directory), settings)
+        try:
+            yield assembly
+        finally:
+            assembly.close()
 
     # ------------------------------------------------------------ judging
     def settle(self, *, within: float = RECOVERY_SECONDS) -> Verdict:
@@ -276,13 +326,12 @@ class Rig:
 
     def _pass_the_fence(self) -> None:
         number = self._next_number
-        self._next_number += 1
-        Load(self.speaker, self.promised, first=number, events=0, per_second=1, subjects=1, mood="", seed=0).say(
-            number, FENCE
-        )
+        with self.loading(events=1, subject=FENCE, patience=FENCE_SECONDS):
+            pass
         wait_until(
-            lambda: self.query("beta", "SELECT 1 FROM effects WHERE number = %s", (number,)),
+            lambda: self.has_effect(number),
             "the fence",
+            seconds=FENCE_SECONDS,
             ignoring=(psycopg.Error,),
         )
 

@@ -35,7 +35,9 @@ class Load:
         subjects: int,
         mood: str,
         seed: int,
+        subject: str = "",
     ) -> None:
+        """Over many `subjects` by chance, or all in one `subject`."""
         self._speaker = speaker
         self._promised = promised
         self._first = first
@@ -43,6 +45,7 @@ class Load:
         self._per_second = per_second
         self._subjects = subjects
         self._mood = mood
+        self._subject = subject
         self._random = random.Random(seed)
         self._enough = threading.Event()
         self._stopping = threading.Event()
@@ -75,7 +78,7 @@ class Load:
                 if self._stopping.is_set() or (index >= self._events and self._enough.is_set()):
                     return
                 self.next_number += 1
-                self.say(self._first + index, f"s-{self._random.randrange(self._subjects)}")
+                self.say(self._first + index, self._subject or f"s-{self._random.randrange(self._subjects)}")
         except BaseException as error:  # noqa: BLE001 - told in `finish`
             self._fault = error
 
@@ -94,5 +97,6 @@ class Load:
                 self._promised.acknowledged[number] = subject
                 return
             self._promised.unknown.add(number)
+            self._promised.failures.append(answer)
             self._stopping.wait(AGAIN_SECONDS)
         self._promised.given_up[number] = subject

@@ -26,6 +26,8 @@ class Promised:
     acknowledged: dict[int, str] = field(default_factory=dict)
     #: Attempts that ended without an answer, or with an error. Each number was tried again until acknowledged.
     unknown: set[int] = field(default_factory=set)
+    #: What the client was told instead of an acknowledgement.
+    failures: list[str] = field(default_factory=list)
     #: Of those, the numbers that had been stored all the same.
     stored_unseen: set[int] = field(default_factory=set)
     #: Tried last when the load was given up; never acknowledged.

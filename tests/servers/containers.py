@@ -66,7 +66,7 @@ def postgresql(settings: dict[str, str], *, direct: bool = False, small_disk: st
         in_memory={
             # A database copied for every test is a thousand files.
             **({} if settings.get("fsync") == "on" else {"/var/lib/postgresql/data": "rw"}),
-            **({SMALL_DISK: f"rw,mode=0777,size={small_disk}"} if small_disk else {}),
+            **({SMALL_DISK: f"rw,size={small_disk}"} if small_disk else {}),
         },
     )
     wrapped = container.get_wrapped_container()
@@ -90,6 +90,8 @@ def postgresql(settings: dict[str, str], *, direct: bool = False, small_disk: st
     )
     with _logs_on_failure(container):
         wait_for_answer()
+    if small_disk:
+        wrapped.exec_run(["chown", "postgres", SMALL_DISK])
     address = _own_address(container, 5432) if direct else None
     return replace(server, host=address, port=5432) if address else server
 
