@@ -134,11 +134,10 @@ class RabbitSubscription(Link):
                 break
             if following is None:
                 break
-            if following.type == MARKER_TYPE:
+            if following.type == MARKER_TYPE or following.epoch != batch[0].epoch:
                 self._next = following
                 break
-            if following.epoch == batch[0].epoch:
-                batch.append(following)
+            batch.append(following)
         return batch
 
     def _store(self, batch: list[_Delivery]) -> bool:

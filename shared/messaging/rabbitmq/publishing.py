@@ -9,8 +9,8 @@ from typing import Any
 import pika
 from pika.channel import Channel
 
-from shared.messaging.rabbitmq.layout import SLOT_HEADER, slot_of
 from shared.messaging.rabbitmq.link import EXCHANGE, Link
+from shared.messaging.rabbitmq.properties import properties_of
 from shared.messaging.rabbitmq.window import Window
 from shared.messaging.transport import BrokerUnavailable, Message
 
@@ -37,7 +37,7 @@ class _Batch:
 
     def wait(self) -> bool:
         """Until all is settled or lost. False: confirms have stopped coming."""
-        settled = -1
+        settled = 0
         while not self.done.wait(CONFIRM_SECONDS):
             if settled == self.window.settled:
                 return False
@@ -66,7 +66,8 @@ class RabbitPublisher(Link):
                 self.start()
             if not self._is_ready.wait(CONNECT_WAIT_SECONDS):
                 raise BrokerUnavailable("no connection to the broker")
-            batch = _Batch(messages)
+            # Known to the I/O thread from here on: a connection that is lost before it has begun fails the batch at once.
+            batch = self._batch = _Batch(messages)
             if not self.call(lambda: self._begin(batch)):
                 raise BrokerUnavailable("the connection was lost before sending")
             if not batch.wait():
@@ -107,8 +108,9 @@ class RabbitPublisher(Link):
     def _begin(self, batch: _Batch) -> None:
         if self._channel is None or not self._channel.is_open:
             batch.fail("the channel was lost before sending")
+        if batch.done.is_set():
+            # Lost meanwhile, with the connection before this one, and the caller told so.
             return
-        self._batch = batch
         self._send(batch.window, batch.window.begin(self._last_tag + 1))
 
     def _send(self, window: Window, indices: Sequence[int]) -> None:
@@ -117,7 +119,9 @@ class RabbitPublisher(Link):
         with self._connection.joined():
             for index in indices:
                 message = window.messages[index]
-                self._channel.basic_publish(EXCHANGE, message.type, message.body, _properties(message), mandatory=True)
+                self._channel.basic_publish(
+                    EXCHANGE, message.type, message.body, properties_of(message), mandatory=True
+                )
                 self._last_tag += 1
                 window.note_sent(index)
 
@@ -136,13 +140,3 @@ class RabbitPublisher(Link):
         elif batch.window.is_settled:
             self._batch = None
             batch.done.set()
-
-
-def _properties(message: Message) -> pika.BasicProperties:
-    return pika.BasicProperties(
-        content_type="application/cloudevents+json",
-        delivery_mode=pika.DeliveryMode.Persistent.value,
-        headers={SLOT_HEADER: slot_of(message.subject)},
-        message_id=message.event_id,
-        type=message.type,
-    )
