@@ -26,17 +26,21 @@ def wait_for_a_backlog(rig: Rig) -> None:
 
 
 @pytest.mark.faults
+@pytest.mark.parametrize("partitions", [1, 4])
 def test_a_broker_killed_under_load_loses_nothing(
-    make_rig: MakeRig, broker: Broker, rounds: range, report: Report
+    make_rig: MakeRig, broker: Broker, rounds: range, report: Report, partitions: int
 ) -> None:
     def power_cut() -> None:
         broker.kill()
         wait_for_a_backlog(rig)
         broker.revive()
 
-    with make_rig() as rig:
+    # With partitions, two workers share them.
+    several = {"settings": {"LIANMENG_CONSUMER_PARTITIONS": str(partitions)}, "consumers": 2} if partitions > 1 else {}
+    with make_rig(**several) as rig:
         for _ in rounds:
-            strike(rig, report, "broker killed (SIGKILL) and started", power_cut, events=600, per_second=60)
+            name = "broker killed (SIGKILL) and started" + (f", {partitions} partitions" if several else "")
+            strike(rig, report, name, power_cut, events=600, per_second=60)
 
 
 @pytest.mark.faults
