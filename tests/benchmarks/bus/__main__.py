@@ -40,7 +40,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--only", default=",".join(PARTS), help="parts, separated by commas (default: all)")
-    parser.add_argument("--passes", type=int, default=5, help="passes of everything that alternates (default 5)")
+    parser.add_argument("--passes", type=int, default=4, help="passes of everything that alternates (default 4)")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the usual events per pass (default 1)")
     parser.add_argument("--write", action="store_true", help="write the figures into docs/performance.md")
     options = parser.parse_args(arguments)
