@@ -142,7 +142,8 @@ def _sqlstate(code: str) -> Callable[[UnitOfWork, float, int], None]:
     return fail
 
 
-#: How a reaction may misbehave: `name:amount`, the amount being attempts that fail, or seconds.
+#: How a reaction may misbehave: `name:amount`, the amount being seconds, or calls that fail. The first attempt of an
+#: event makes two of these: with its batch, and alone.
 MOODS: Mapping[str, Callable[[UnitOfWork, float, int], None]] = {
     "unavailable": _unavailable,
     "broken": _broken,
