@@ -10,7 +10,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 
 from shared.errors import Invalid, Refusal, Unavailable
@@ -162,9 +164,8 @@ class Consumer:
         if arrival.sequence <= standing.done_to:
             # No copy, and yet behind one that had its effect: the bus or the publisher broke the order. What it would
             # do now nobody can say in general; a person decides.
-            inbox.hold(work, arrival, inbox.PARKED, str(Invalid(OUT_OF_ORDER, done_to=standing.done_to)))
+            _park_out_of_order(work, arrival, standing)
             counts.parked += 1
-            log.error("consumer.out_of_order", event_id=arrival.event_id, type=arrival.type, done_to=standing.done_to)
             return Standing(is_open=True, done_to=standing.done_to)
         assert taken.event is not None
         self._react(work, taken.event)
@@ -231,6 +232,9 @@ class Consumer:
                     return
                 arrival = Arrival(row.source, row.event_id, row.type, row.subject, row.sequence, bytes(row.body))
                 attempts = row.attempts + 1
+                if not _is_redriven(row) and _is_overtaken(work, arrival):
+                    self.counts.parked += 1
+                    return
                 self._react(work, take_view(self._consumes, parse(arrival.body)))
                 inbox.settle(work, key)
                 self._failpoints.reach("consumer.before_commit", [arrival.type])
@@ -246,6 +250,28 @@ class Consumer:
         self.counts.duplicates += counts.duplicates
         self.counts.deferred += counts.deferred
         self.counts.parked += counts.parked
+
+
+def _is_redriven(row: sa.Row[Any]) -> bool:
+    """Whether an operator has just decided that this event is to be tried: only then has nothing been tried yet."""
+    return bool(row.attempts == 0 and row.reason != inbox.BEHIND)
+
+
+def _is_overtaken(work: UnitOfWork, arrival: Arrival) -> bool:
+    """Park an event when a later one of its subject has had its effect.
+
+    It may have been put aside before its order was looked at: behind others, or because the database failed.
+    """
+    standing = inbox.standings(work, [arrival])[arrival.order]
+    if arrival.sequence > standing.done_to:
+        return False
+    _park_out_of_order(work, arrival, standing)
+    return True
+
+
+def _park_out_of_order(work: UnitOfWork, arrival: Arrival, standing: Standing) -> None:
+    inbox.hold(work, arrival, inbox.PARKED, str(Invalid(OUT_OF_ORDER, done_to=standing.done_to)))
+    log.error("consumer.out_of_order", event_id=arrival.event_id, type=arrival.type, done_to=standing.done_to)
 
 
 def _is_final(error: Exception) -> bool:

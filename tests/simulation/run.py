@@ -29,7 +29,7 @@ from tests.simulation.workload import Workload
 from tests.simulation.world import Broken, World
 
 #: Steps of every run before the faults end.
-STEPS = 230
+STEPS = 210
 #: Lines of the trace shown when a run has failed.
 SHOWN = 40
 #: When runs begin, after the founding: soon, when a signing key turns, a leap day, the turn of a year.

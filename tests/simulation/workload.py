@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from services.finance.commands.entries import post_entry
@@ -28,7 +29,8 @@ from tests.simulation.templates import MASTER_SECRET, charter
 
 #: Open applications a run carries at most: beyond, nothing would ever be decided.
 OPEN_APPLICATIONS_MAX = 4
-PATTERNS = ("*", "membership.*", "meetings.ballot.*", "membership.member.admitted", "finance.entry.posted")
+NARROW_PATTERNS = ("meetings.ballot.closed", "membership.member.admitted", "membership.application.*")
+PATTERNS = ("*", "membership.*", "meetings.ballot.*", "finance.entry.posted", *NARROW_PATTERNS)
 #: What is wanted, and how often.
 WISHES = {
     "vote": 40,
@@ -215,11 +217,18 @@ class Workload:
             return None
         unit_id = self._voter(ballot)
         (choice,) = self._chance.choices(("yes", "no", "abstain"), self._leaning)
+
+        def learn(_: Any) -> None:
+            meetings = self._alliance["meetings"]
+            ((closes_at,),) = meetings.rows("SELECT closes_at FROM ballots WHERE ballot_id = ?", ballot.ballot_id)
+            assert meetings.clock.now() < datetime.fromisoformat(closes_at), "a vote was taken after the deadline"
+            self._model.votes(ballot, unit_id, choice)
+
         return Command(
             "meetings",
             f"vote {ballot.ballot_id[:4]} {unit_id[-4:]} {choice}",
             lambda work: cast_vote(work, ballot.ballot_id, unit_id=unit_id, choice=choice),
-            lambda _: self._model.votes(ballot, unit_id, choice),
+            learn,
         )
 
     def _voter(self, ballot: Ballot) -> str:
@@ -279,8 +288,10 @@ class Workload:
     def _subscribe(self) -> Command:
         accounts = self._alliance["membership"].rows("SELECT account_id FROM accounts ORDER BY rowid")
         owner = self._one_of(accounts)[0]
-        channel = self._one_of([Channel.INBOX, Channel.INBOX, Channel.EMAIL])
-        patterns = tuple(sorted({self._one_of(PATTERNS) for _ in range(self._chance.randint(1, 2))}))
+        channel = self._one_of([Channel.INBOX, Channel.INBOX, Channel.INBOX, Channel.EMAIL])
+        # A mail costs ten times what a notice does, so the mailboxes ask for less.
+        among = PATTERNS if channel is Channel.INBOX else NARROW_PATTERNS
+        patterns = tuple(sorted({self._one_of(among) for _ in range(self._chance.randint(1, 2))}))
         target = f"{owner}@lianmeng.example" if channel is Channel.EMAIL else None
 
         def run(work: UnitOfWork) -> str:
