@@ -5,6 +5,7 @@ What every fault here shares: nobody restarts a process, and none dies of a netw
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from urllib.parse import urlsplit, urlunsplit
 
@@ -15,6 +16,9 @@ from tests.waiting import stays, wait_until
 
 #: Effects that are seen before a fault is struck: only what works can be broken.
 EFFECTS_BEFORE = 20
+#: Events that must wait in the outbox before a standstill is believed, and how long no more may have been sent, in seconds.
+BACKLOG_MIN = 10
+HALT_SECONDS = 1.0
 
 
 def strike(
@@ -52,10 +56,19 @@ def sent(rig: Rig) -> int:
 
 
 def expect_a_standstill(rig: Rig, seconds: float) -> None:
-    """Numbers go on being acknowledged and wait; nothing more is marked sent."""
-    wait_until(lambda: rig.unsent() >= 10, "events waiting in the outbox")
-    marked, acknowledged = sent(rig), len(rig.promised.acknowledged)
-    stays(lambda: sent(rig) == marked, "nothing marked sent without a confirm", seconds=seconds, every=0.2)
+    """Numbers go on being acknowledged and wait; nothing more is marked sent, once what was on its way has settled."""
+    acknowledged = len(rig.promised.acknowledged)
+    last, since = -1, time.monotonic()
+
+    def halted() -> bool:
+        nonlocal last, since
+        marked = sent(rig)
+        if marked != last:
+            last, since = marked, time.monotonic()
+        return rig.unsent() >= BACKLOG_MIN and time.monotonic() - since >= HALT_SECONDS
+
+    wait_until(halted, "events waiting in the outbox, and no more marked sent")
+    stays(lambda: sent(rig) == last, "nothing marked sent without a confirm", seconds=seconds, every=0.2)
     assert len(rig.promised.acknowledged) > acknowledged, "commits stopped with the broker"
 
 
