@@ -38,7 +38,7 @@ lint: setup ## style, types, and the import rules of the house
 
 .PHONY: faults
 faults: setup ## strike every fault on real RabbitMQ and PostgreSQL, COUNT times each; the report is var/faults.md
-	@LIANMENG_FAULTS=$(or $(COUNT),5) exec $(PY) -m pytest tests/faults $(ARGS)
+	@LIANMENG_FAULTS=$(or $(COUNT),3) exec $(PY) -m pytest tests/faults $(ARGS)
 
 .PHONY: format
 format: setup ## let ruff write the style

@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgresql, pytest.mark.timeout(
 #: Statements refused in a row by a storm.
 REFUSALS = 12
 #: What a database says when it cannot, for the time being; each at every table the kernel writes to.
-STATES = {"40001": "serialization failure", "40P01": "deadlock", "53100": "disk full", "57014": "statement cancelled"}
+STATES = {"40001": "serialization failure", "40P01": "deadlock", "53100": "disk full"}
 #: In the quick run.
 QUICK_STATES = ("40001",)
 TABLES = {"said": "alpha", "outbox": "alpha", "inbox": "beta", "effects": "beta"}
