@@ -268,8 +268,10 @@ class Leadership:
     _local: ClassVar[dict[tuple[str, str], threading.Lock]] = {}
     _guard = threading.Lock()
 
-    def __init__(self, database: Database, name: str) -> None:
+    def __init__(self, database: Database, name: str, *, may_be_silent: bool = False) -> None:
+        """`may_be_silent`: for who does something long under it and does not call `ensure` meanwhile."""
         self._database = database
+        self._may_be_silent = may_be_silent
         self._key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
         self._connection: sa.Connection | None = None
         with self._guard:
@@ -288,8 +290,9 @@ class Leadership:
                     connection.close()
                     return False
                 self._connection = connection
-                # Not a setting of every session: those in the pool may be idle for as long as they like.
-                connection.exec_driver_sql(f"SET idle_session_timeout = '{LEADER_SILENCE_SECONDS}s'")
+                if not self._may_be_silent:
+                    # Not a setting of every session: those in the pool may be idle for as long as they like.
+                    connection.exec_driver_sql(f"SET idle_session_timeout = '{LEADER_SILENCE_SECONDS}s'")
             self._connection.execute(sa.text("SELECT 1"))
         except sa.exc.DBAPIError:
             self._forget()

@@ -66,7 +66,7 @@ def services_heard(assembly: Assembly) -> list[str]:
 @contextmanager
 def worker_kept_out(assembly: Assembly) -> Iterator[None]:
     """Nobody relays for this service while the block runs. Conflict `feed.worker_runs` where a worker does already."""
-    leadership = Leadership(assembly.database, f"relay:{assembly.service.name}")
+    leadership = Leadership(assembly.database, f"relay:{assembly.service.name}", may_be_silent=True)
     if not leadership.ensure():
         raise Conflict("feed.worker_runs", service=assembly.service.name)
     try:
