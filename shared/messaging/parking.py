@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from shared.errors import Fault, Invalid, NotFound
 from shared.messaging.envelope import ENVELOPE_BYTES_MAX
-from shared.messaging.inbox import DEFERRED, DISCARDED, DONE, OPEN, PARKED, inbox
+from shared.messaging.inbox import BEHIND, DEFERRED, DISCARDED, DONE, OPEN, PARKED, inbox
 from shared.persistence.columns import Identifier, Json, Utc, kernel_metadata
 from shared.persistence.unit_of_work import Reading, UnitOfWork
 from shared.runtime.clock import rfc3339
@@ -309,8 +309,10 @@ def _take(
 
 def _change(work: UnitOfWork, operator: Operator, wish: Wish, rows: Sequence[sa.Row[Any]]) -> None:
     """Change the events and write the audit: the only home of both."""
+    # What once waited its turn waits for it no more: an operator has decided that it is tried, overtaken or not.
+    reason = sa.case((inbox.c.reason == BEHIND, sa.null()), else_=inbox.c.reason)
     values: dict[str, Any] = (
-        {"state": DEFERRED, "attempts": 0, "next_attempt_at": work.now, "settled_at": None}
+        {"state": DEFERRED, "attempts": 0, "next_attempt_at": work.now, "settled_at": None, "reason": reason}
         if wish.action == REDRIVE
         else {"state": DISCARDED, "next_attempt_at": None, "settled_at": work.now}
     )

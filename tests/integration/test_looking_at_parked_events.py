@@ -86,6 +86,16 @@ def test_an_event_is_shown_with_what_it_holds_back(kernel: Kernel) -> None:
     assert parking.read_body(bytes(row.body)) == (envelope_of("first", id="first", subject="s", sequence=1), None)
 
 
+def test_a_discarded_event_is_shown_to_hold_nothing_back(kernel: Kernel) -> None:
+    consumer = kernel.consumer(reaction=Mendable(first=Conflict("word.no"), second=Conflict("word.no")))
+    consumer.accept([body_of("first", subject="s", sequence=1)])
+    consumer.accept([body_of("second", subject="s", sequence=2)])
+    act(kernel, parking.DISCARD, [key("first")])
+
+    with kernel.units.reading() as reading:
+        assert parking.waiting_behind(reading, parking.get_event(reading, key("first"))) == (0, [])
+
+
 def test_an_unknown_event_is_not_found(kernel: Kernel) -> None:
     with kernel.units.reading() as reading, pytest.raises(NotFound) as refused:
         parking.get_event(reading, key("nowhere"))

@@ -143,6 +143,20 @@ def test_a_discarded_event_may_be_redriven_later_and_says_that_it_was_overtaken(
     assert kernel.words() == ["a2", "a1"]
 
 
+def test_what_was_discarded_while_it_waited_its_turn_is_applied_by_one_redrive(kernel: Kernel) -> None:
+    reaction = Mendable(a1=Conflict("word.no"))
+    consumer = kernel.consumer(reaction=reaction)
+    consumer.accept([body_of(f"a{n}", subject="a", sequence=n) for n in (1, 2, 3)])
+    act(kernel, DISCARD, [key("a1"), key("a2")])
+    consumer.retry_due()
+    assert kernel.words() == ["a3"]
+
+    act(kernel, REDRIVE, [key("a2")])
+    consumer.retry_due()
+
+    assert kernel.words() == ["a3", "a2"]
+
+
 @pytest.mark.parametrize("reason", [None, "", "   "])
 def test_discarding_demands_a_reason(kernel: Kernel, clock: ManualClock, reason: str | None) -> None:
     three_parked(kernel, clock)

@@ -70,6 +70,11 @@ def key(word: str) -> str:
 
 
 # ------------------------------------------------------------ looking
+def test_a_list_of_nothing_says_nothing(console: Console) -> None:
+    assert console.run("list") == (0, "", "")
+    assert console.run("actions", "--json") == (0, "", "")
+
+
 def test_the_list_is_a_table_for_people(console: Console) -> None:
     console.park("one")
 
