@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -23,6 +24,8 @@ ROOT = Path(__file__).parents[3]
 LOOK_SECONDS = 0.025
 #: Share of the events that only warms up: connections, caches, compiled statements.
 WARM_UP_SHARE = 0.15
+#: How long a child may take to say its line, in seconds.
+LINE_SECONDS = 90.0
 #: How long a child may take to end after SIGTERM, in seconds.
 END_SECONDS = 15.0
 
@@ -74,6 +77,9 @@ class Child:
     def line(self) -> Any:
         """The next line it prints, as JSON; waits for it."""
         assert self.process.stdout is not None
+        # Children print one line at a time and wait: nothing is left in the buffer that this would overlook.
+        if not select.select([self.process.stdout], [], [], LINE_SECONDS)[0]:
+            raise Failed(f"{self.process.args!r} has said nothing for {LINE_SECONDS:g} s: {self.last_words()}")
         text = self.process.stdout.readline()
         if not text:
             self.process.wait(END_SECONDS)
