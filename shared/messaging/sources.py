@@ -43,11 +43,10 @@ class Read:
     body: bytes
 
 
-def read_all(source: Source, after: int, types: Sequence[str], told: Callable[[Page], object] = id) -> Iterator[Read]:
-    """Every event behind a number, to the end of the feed as it is when that is reached; `told` sees each page."""
+def read_all(source: Source, after: int, types: Sequence[str]) -> Iterator[Read]:
+    """Every event behind a number, to the end of the feed as it is when that is reached."""
     while True:
         page = source.page(after, types)
-        told(page)
         yield from (_as_read(source.service, entry) for entry in page.entries)
         after = page.next
         if page.is_last:

@@ -12,7 +12,11 @@ import sqlalchemy as sa
 from deploy.embedded.alliance import dispatcher
 from deploy.embedded.http_server import HttpServer
 from services.finance.tables import accounts
-from services.meetings.tables import units
+from services.meetings.tables import offices, units
+from services.notifications.tables import archive
+from shared.messaging.inbox import inbox
+from shared.messaging.outbox import outbox
+from shared.messaging.rebuilding import SHOWN_MAX
 from shared.persistence.database import Leadership
 from shared.runtime.assembly import Assembly
 from shared.web.app_factory import create_app
@@ -132,9 +136,9 @@ def test_the_restore_point_lists_and_raises(
     assert run(run_restore_point, "membership", "--apply") == 0
 
     # then each lost event is a line, whole enough to be entered again
-    told = [json.loads(line) for line in lost]
-    assert [each["type"] for each in told] == ["membership.application.submitted", "membership.application.accepted"]
-    assert told[0]["data"]["unit_name"] == "醴陵陶瓷创新服务有限公司"
+    told = {each["type"]: each["data"] for each in map(json.loads, lost)}
+    assert set(told) == {"membership.application.submitted", "membership.application.accepted"}
+    assert told["membership.application.submitted"]["unit_name"] == "醴陵陶瓷创新服务有限公司"
     assert summary.startswith("2 events that were told are not here")
     before.close()
 
@@ -159,3 +163,50 @@ def test_whoever_may_not_read_is_told_why(
 
     assert status == 1
     assert "The feed of" in capsys.readouterr().err
+
+
+def test_what_keeps_a_rebuild_from_mending_is_said(
+    without_test_key: Bus, run: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # given a roll that is empty, an admission that was discarded, and one that membership's feed lost
+    meetings, membership = (without_test_key.assemblies[name] for name in ("meetings", "membership"))
+    with meetings.reading() as reading:
+        admitted = reading.all(
+            sa.select(inbox.c.event_id, inbox.c.subject)
+            .join(offices, offices.c.unit_id == inbox.c.subject)
+            .where(inbox.c.type == "membership.member.admitted")
+            .distinct()
+            .limit(2)
+        )
+    change(meetings, sa.update(inbox).where(inbox.c.event_id == admitted[0].event_id).values(state="discarded"))
+    change(membership, sa.delete(outbox).where(outbox.c.event_id == admitted[1].event_id))
+    change(meetings, sa.delete(offices))
+    capsys.readouterr()
+
+    # when it is to be mended
+    status = run(run_rebuild, "meetings", "--swap")
+
+    # then nothing is, and each reason has its line
+    said = capsys.readouterr().out
+    assert status == 1
+    assert f"urn:lianmeng:membership {admitted[1].event_id}: had its effect here, and no feed has it any more" in said
+    assert "was refused when played again: roll.unit_unknown" in said
+    assert "1 events of the feeds have had no effect here yet" in said
+    assert f"units {admitted[0].subject}: should not be there" in said
+    assert "0 were mended" in said
+
+
+def test_a_long_list_of_differences_ends_with_a_count(
+    without_test_key: Bus, run: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # given an empty archive
+    notifications = without_test_key.assemblies["notifications"]
+    with notifications.reading() as reading:
+        rows = reading.scalar(sa.select(sa.func.count()).select_from(archive))
+    change(notifications, sa.update(archive).values(article="forged", subject="forged"))
+    assert run(run_rebuild, "notifications") == 1
+
+    said = capsys.readouterr().out
+    assert said.count("'forged' →") == 2 * min(rows, SHOWN_MAX)
+    assert (f"… and {rows - SHOWN_MAX} more rows." in said) == (rows > SHOWN_MAX)
+    assert f"archive: {rows} rows differ." in said

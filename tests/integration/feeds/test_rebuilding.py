@@ -157,6 +157,19 @@ def test_events_that_had_no_effect_yet_are_told_and_not_taken_for_faults(allianc
     assert found.differences == []
 
 
+def test_an_event_that_is_played_before_its_prerequisite_gets_its_turn_after_it(alliance: Bus) -> None:
+    # given offices that had their effect before their units, as far as the clock of that time can tell
+    meetings = alliance.assemblies["meetings"]
+    early = datetime(2026, 1, 1, tzinfo=UTC)
+    change(meetings, sa.update(inbox).where(inbox.c.type == "membership.office.filled").values(settled_at=early))
+
+    # when meetings is rebuilt
+    found = rebuilt(alliance, "meetings")
+
+    # then every event was played, and nothing differs
+    assert (found.refused, found.differences) == ([], [])
+
+
 def test_nothing_is_mended_when_feeds_lack_what_had_its_effect(alliance: Bus) -> None:
     # given a feed that lost an event which meetings once had
     membership, meetings = alliance.assemblies["membership"], alliance.assemblies["meetings"]
