@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 FOLDER = Path(__file__).parent / "bugs"
 #: The known ways to lose, repeat or reorder messages, by the numbers of the catalogue's headings (see pitfalls.toml).
@@ -68,6 +69,6 @@ def _exists(root: Path, test: str) -> bool:
     return path.is_file() and f"def {name.partition('[')[0]}(" in path.read_text("utf-8")
 
 
-def _tables(file: Path, name: str) -> list[dict[str, object]]:
-    tables: list[dict[str, object]] = tomllib.loads(file.read_text("utf-8"))[name]
+def _tables(file: Path, name: str) -> list[dict[str, Any]]:
+    tables: list[dict[str, Any]] = tomllib.loads(file.read_text("utf-8"))[name]
     return tables

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 
 import pytest
-import sqlalchemy as sa
 
 from shared.messaging.contracts import Published
 from shared.messaging.envelope import parse
 from shared.messaging.outbox import FEED, Outbox, is_sent, mark_sent, outbox, outbox_feed, outbox_state, unsent
 from shared.messaging.relay import Relay
 from shared.messaging.transport import BrokerUnavailable, Message
-from shared.persistence.database import Leadership
 from shared.persistence.unit_of_work import Cause, Units
 from shared.runtime.clock import ManualClock
 from shared.runtime.failpoints import Failpoints
-from tests.builders.kernel import SAID, START, WHISPERED, Kernel, WordSaid, effects, kernel_on, word_of
+from tests.builders.kernel import SAID, START, WHISPERED, Kernel, WordSaid, kernel_on, word_of
 from tests.servers import PostgreSQL
-from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -165,20 +161,6 @@ def test_the_feed_numbers_what_was_sent_without_gaps_in_the_order_of_sending(ker
         assert sequences == sorted(sequences)
 
 
-def test_marking_twice_numbers_once(kernel: Kernel) -> None:
-    """As a second relay would that was not yet told that it leads no more."""
-    for n in range(3):
-        kernel.say(f"{n}", subject=f"s-{n}")
-    positions = sorted(row["position"] for row in kernel.rows(outbox))
-
-    for marked in (positions[:2], positions[:2], positions):
-        with kernel.units.begin(quiet=True) as work:
-            mark_sent(work, marked)
-
-    assert sorted(row["feed_number"] for row in kernel.rows(outbox)) == [1, 2, 3]
-    assert [row["head"] for row in kernel.rows(outbox_feed)] == [3]
-
-
 def test_an_event_of_a_unit_that_rolls_back_is_never_published(kernel: Kernel) -> None:
     publisher = FakePublisher(kernel)
 
@@ -244,79 +226,6 @@ def test_writers_of_one_subject_are_published_in_the_order_of_their_commits(post
     assert publisher.words == [word_of(row["envelope"].encode()) for row in by_sequence]
 
 
-@pytest.mark.postgresql
-def test_of_two_relays_one_leads_and_the_other_takes_over_when_it_dies(
-    postgresql: PostgreSQL, postgresql_kernel: Kernel
-) -> None:
-    url = postgresql_kernel.database.url.render_as_string(hide_password=False)
-    with kernel_on(url, create=False) as other:
-        first = Leadership(postgresql_kernel.database, "relay")
-        second = Leadership(other.database, "relay")
-
-        assert first.ensure()
-        assert first.ensure(), "asking again keeps it"
-        assert not second.ensure()
-
-        # The first leader's session dies with its process; here the server ends it.
-        postgresql.query(
-            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' "
-            "AND database = (SELECT oid FROM pg_database WHERE datname = %s)",
-            [postgresql_kernel.database.url.database],
-        )
-        wait_until(second.ensure, "the second taking over")
-        with pytest.raises(sa.exc.DBAPIError):
-            first.ensure()
-        assert not first.ensure()
-        second.release()
-        assert first.ensure()
-        first.release()
-
-
-@pytest.mark.postgresql
-def test_a_commit_wakes_the_worker_of_another_process_within_milliseconds(postgresql_kernel: Kernel) -> None:
-    url = postgresql_kernel.database.url.render_as_string(hide_password=False)
-    with kernel_on(url, create=False) as other:
-        rung = other.wakeups.listener()
-        other.wakeups.hear_other_processes()
-        assert rung.wait(10), "rung once on connecting, for what was missed before"
-        postgresql_kernel.say("warm up")
-        assert rung.wait(10)
-        delays = []
-        for n in range(20):
-            wait_until(lambda: not postgresql_kernel.wakeups._ring_wanted.is_set(), "the last ring to be out")
-            rung.clear()
-            said_at = time.monotonic()
-            postgresql_kernel.say(f"{n}")
-            assert rung.wait(5), "no wake-up"
-            delays.append(time.monotonic() - said_at)
-
-        assert sorted(delays)[10] < 0.1, delays
-
-
-@pytest.mark.postgresql
-def test_wake_ups_resume_after_the_database_cut_their_connections(
-    postgresql: PostgreSQL, postgresql_kernel: Kernel
-) -> None:
-    kernel = postgresql_kernel
-    url = kernel.database.url.render_as_string(hide_password=False)
-    with kernel_on(url, create=False) as other:
-        rung = other.wakeups.listener()
-        other.wakeups.hear_other_processes()
-        kernel.say("before")
-        assert rung.wait(10)
-
-        postgresql.query(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [kernel.database.url.database]
-        )
-
-        def woken() -> bool:
-            rung.clear()
-            kernel.say("after")
-            return rung.wait(0.5)
-
-        wait_until(woken, "a wake-up after the cut")
-
-
 def test_unsent_gives_the_oldest_of_all_subjects_and_skips_those_named(kernel: Kernel) -> None:
     for word, subject in (("1", "a"), ("2", "a"), ("3", "b"), ("4", "c"), ("5", "b")):
         kernel.say(word, subject=subject)
@@ -340,26 +249,6 @@ def test_the_events_of_a_unit_are_numbered_by_subject_in_the_order_they_were_rec
         for row in sorted(kernel.rows(outbox), key=lambda row: row["position"])
     ]
     assert numbered == [("b", 1, "0"), ("b", 2, "1"), ("a", 1, "2"), ("b", 3, "3"), ("a", 2, "4")]
-
-
-def test_rows_added_are_there_for_the_next_statement_and_gone_with_the_unit(kernel: Kernel) -> None:
-    def add_and_fail() -> None:
-        with kernel.units.begin() as work:
-            for n in range(3):
-                work.add(effects, {"word": f"w{n}", "subject": "s-1"})
-            seen.append(work.scalar(sa.select(sa.func.count()).select_from(effects)))
-            raise ZeroDivisionError
-
-    seen: list[int] = []
-    with pytest.raises(ZeroDivisionError):
-        add_and_fail()
-    assert seen == [3]
-    assert kernel.words() == []
-
-    with kernel.units.begin() as work:
-        for n in range(3):
-            work.add(effects, {"word": f"w{n}", "subject": "s-1"})
-    assert kernel.words() == ["w0", "w1", "w2"]
 
 
 class RecordingFailpoints(Failpoints):
