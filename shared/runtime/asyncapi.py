@@ -97,7 +97,7 @@ def _channels_of_queues(services: Sequence[Service]) -> dict[str, Any]:
     return {
         queue_of(service.name): {
             "address": queue_of(service.name),
-            "description": f"What {service.name} hears.",
+            "description": f"What {service.name} hears. Its operator may split it into partitions of its subjects.",
             "messages": _messages(_heard(service, services)),
             "bindings": {
                 "amqp": {
