@@ -84,6 +84,10 @@ rebuild: ## SERVICE=…: make what it derives from others anew, compare, ARGS=--
 	$(MAKE) runtime
 	exec $(PY) -m deploy.embedded rebuild $(SERVICE) --data "$(or $(DATA),var/demo)" $(ARGS)
 
+.PHONY: sim
+sim: setup ## simulate SEEDS runs of the four services with every fault (FROM=first seed), or play one again: SEED=17
+	@exec $(PY) -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),500) --first $(or $(FROM),0)) $(ARGS)
+
 .PHONY: setup
 setup: ## make .venv hold what the lock says, for tests and checks
 	@requirements/environment dev

@@ -91,12 +91,22 @@ class Run:
                     self.step(self._choose())
                 self.faults.active = False
                 settle(self)
+                self._count_endings()
             except Broken as broken:
                 violation = str(broken)
             except Exception as error:  # noqa: BLE001 - whatever it is, it is this seed's finding
                 violation = f"{type(error).__name__}: {error}"
                 self._note(violation)
         return Outcome(self.seed, self._hash.hexdigest(), self.steps, violation, self.counts, list(self.lines))
+
+    def _count_endings(self) -> None:
+        for application in self.model.applications.values():
+            self.counts[f"applications.{application.state}"] += 1
+        for ballot in self.model.ballots.values():
+            self.counts[f"ballots.{ballot.state}"] += 1
+        self.counts["notices"] += len(self.model.notices)
+        self.counts["mails.taken"] += self.alliance.mail.taken.total()
+        self.counts["entries"] += self.model.entries
 
     # ---------------------------------------------------------------- steps
 
