@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from services.finance.tables import accounts
 from services.meetings.tables import ballots, offices, roll_entries, units
-from services.notifications.tables import archive
+from services.notifications.tables import archive, subscription_patterns, subscriptions
 from shared.errors import Conflict
 from shared.messaging.inbox import inbox
 from shared.messaging.outbox import outbox
@@ -108,8 +108,12 @@ def test_a_lost_account_comes_back_with_its_number(alliance: Bus) -> None:
 
 
 def test_a_rebuild_tells_nobody_anything_and_touches_nothing_else(alliance: Bus) -> None:
-    # given an empty archive, whose rebuild plays every event there is
+    # given an empty archive, whose rebuild plays every event there is, and somebody who wants to be told of all
     notifications = alliance.assemblies["notifications"]
+    someone = {"owner_kind": "person", "owner": "someone", "channel": "inbox", "language": "en"}
+    at = notifications.clock.now()
+    change(notifications, sa.insert(subscriptions).values(subscription_id="all", created_at=at, **someone))
+    change(notifications, sa.insert(subscription_patterns).values(subscription_id="all", pattern="*"))
     others = [table for table in notifications.service.metadata.sorted_tables if table is not archive]
     kept = {table: rows(notifications, table) for table in (*others, outbox, inbox)}
     before = rows(notifications, archive)
