@@ -96,6 +96,19 @@ def test_a_discarded_event_is_shown_to_hold_nothing_back(kernel: Kernel) -> None
         assert parking.waiting_behind(reading, parking.get_event(reading, key("first"))) == (0, [])
 
 
+def test_an_event_tells_the_latest_of_its_subject_that_has_overtaken_it(kernel: Kernel) -> None:
+    consumer = kernel.consumer(reaction=Mendable(a1=Conflict("word.no"), a4=Conflict("word.no")))
+    consumer.accept([body_of("a1", subject="a", sequence=1)])
+    act(kernel, parking.DISCARD, [key("a1")])
+    consumer.accept([body_of(f"a{n}", subject="a", sequence=n) for n in (2, 3)])
+    consumer.accept([body_of("a4", subject="a", sequence=4), body_of("b9", subject="b", sequence=9)])
+
+    with kernel.units.reading() as reading:
+        found = {word: parking.get_event(reading, key(word)).overtaken_by for word in ("a1", "a2", "a3", "a4", "b9")}
+
+    assert found == {"a1": 3, "a2": 3, "a3": None, "a4": None, "b9": None}
+
+
 def test_an_unknown_event_is_not_found(kernel: Kernel) -> None:
     with kernel.units.reading() as reading, pytest.raises(NotFound) as refused:
         parking.get_event(reading, key("nowhere"))

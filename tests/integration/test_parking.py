@@ -116,6 +116,7 @@ def test_a_discarded_event_has_no_effect_holds_nothing_back_and_keeps_its_body(k
     [row] = [row for row in kernel.rows(inbox) if row["event_id"] == "a1"]
     assert bytes(row["body"]) == body
     assert "word.no" in row["reason"]
+    assert (row["settled_at"], row["next_attempt_at"]) == (kernel.clock.now(), None)
 
 
 def test_an_unreadable_message_that_was_discarded_stays_discarded_when_it_comes_again(kernel: Kernel) -> None:
