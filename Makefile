@@ -81,7 +81,7 @@ rebuild: ## SERVICE=…: make what it derives from others anew, compare, ARGS=--
 	  exec docker compose exec $(SERVICE)-web python -m shared.runtime $(SERVICE) rebuild --from http://gateway:8080 \
 	    --services membership,meetings,finance,notifications --user $(OPERATOR) $(ARGS)
 	fi
-	$(MAKE) runtime
+	requirements/environment runtime
 	exec $(PY) -m deploy.embedded rebuild $(SERVICE) --data "$(or $(DATA),var/demo)" $(ARGS)
 
 .PHONY: sim

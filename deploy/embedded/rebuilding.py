@@ -9,6 +9,7 @@ import argparse
 
 from deploy.embedded.alliance import SERVICES
 from deploy.embedded.data_folder import DataFolder
+from shared.errors import Conflict
 from shared.runtime.assembly import assemble, load_service
 from shared.runtime.feeds import FeedAtHand
 from shared.runtime.settings import Settings
@@ -16,7 +17,9 @@ from shared.web.feed_commands import rebuild_and_tell
 
 
 def run(options: argparse.Namespace) -> int:
-    """Exit status 0: nothing differs, or it was mended; 1: something differs, or the folder is in use."""
+    """Exit status 0: nothing differs, or it was mended; 1: something differs. Conflict: no alliance, or somebody in it."""
+    if not (options.data / f"{options.service}.sqlite").exists():
+        raise Conflict("embedded.no_alliance", folder=str(options.data))
     with DataFolder(options.data) as folder:
         # Nothing but the files matters here: no setting of the environment is needed, and no secret.
         settings = [Settings(service=name, profile="demo", database_url=folder.database_url(name)) for name in SERVICES]
