@@ -32,6 +32,8 @@ UNREADABLE = "unreadable"
 OUT_OF_ORDER = "event.out_of_order"
 #: Reason of an event that the broker set aside.
 DEAD_LETTERED = "event.dead_lettered"
+#: Reason of an event whose attempts all ended with the process, so that none could say why.
+CUT_SHORT = "event.cut_short"
 #: Deferred events tried in one go.
 RETRY_BATCH = 50
 
@@ -223,27 +225,48 @@ class Consumer:
             )
 
     def _retry(self, key: tuple[str, str]) -> None:
-        arrival: Arrival | None = None
-        attempts = 0
+        begun = self._begin_attempt(key)
+        if begun is None:
+            return
+        arrival, attempts = begun
         try:
             with self._units.begin() as work:
-                row = inbox.lock_deferred(work, key)
-                if row is None:
-                    return
-                arrival = Arrival(row.source, row.event_id, row.type, row.subject, row.sequence, bytes(row.body))
-                attempts = row.attempts + 1
-                if not _is_redriven(row) and _is_overtaken(work, arrival):
-                    self.counts.parked += 1
+                if inbox.lock_deferred(work, key) is None:
                     return
                 self._react(work, take_view(self._consumes, parse(arrival.body)))
                 inbox.settle(work, key)
                 self._failpoints.reach("consumer.before_commit", [arrival.type])
-        except Exception as error:
-            if arrival is None:
-                raise
+        except Exception as error:  # noqa: BLE001 - every failure has its place: deferred or parked, with its reason
             self._put_aside(arrival, error, attempts=attempts)
             return
         self.counts.done += 1
+
+    def _begin_attempt(self, key: tuple[str, str]) -> tuple[Arrival, int] | None:
+        """Count the attempt before it is made: an event that kills its process must not have them without end.
+
+        Returns the event and which attempt this is; None when it is not to be tried now.
+        """
+        with self._units.begin(Cause(self._ids.new_id()), quiet=True) as work:
+            row = inbox.lock_deferred(work, key)
+            if row is None:
+                return None
+            arrival = Arrival(row.source, row.event_id, row.type, row.subject, row.sequence, bytes(row.body))
+            if not _is_redriven(row) and _is_overtaken(work, arrival):
+                self.counts.parked += 1
+                return None
+            attempts = row.attempts + 1
+            if attempts > len(EVENT_DELAYS_SECONDS) + 1:
+                inbox.hold(work, arrival, inbox.PARKED, str(Invalid(CUT_SHORT)))
+                self.counts.parked += 1
+                log.error("consumer.cut_short", event_id=arrival.event_id, type=arrival.type)
+                return None
+            # Should this attempt end with the process, the next one comes after the usual wait.
+            seconds = delay_seconds(
+                min(attempts, len(EVENT_DELAYS_SECONDS)), EVENT_DELAYS_SECONDS, self._ids.fraction()
+            )
+            assert seconds is not None
+            inbox.count_attempt(work, key, inbox.after(work, seconds))
+            return arrival, attempts
 
     def _add(self, counts: Counts) -> None:
         self.counts.done += counts.done

@@ -198,6 +198,13 @@ def lock_deferred(work: UnitOfWork, key: tuple[str, str]) -> sa.Row[Any] | None:
     return work.first(sa.select(inbox).where(*_is(*key), inbox.c.state == DEFERRED).with_for_update(skip_locked=True))
 
 
+def count_attempt(work: UnitOfWork, key: tuple[str, str], next_attempt_at: datetime) -> None:
+    """A deferred event is about to be tried; the next attempt is due then, unless this one says otherwise."""
+    work.execute(
+        inbox.update().where(*_is(*key)).values(attempts=inbox.c.attempts + 1, next_attempt_at=next_attempt_at)
+    )
+
+
 def settle(work: UnitOfWork, key: tuple[str, str]) -> None:
     """A deferred event has had its effect."""
     work.execute(
@@ -205,7 +212,6 @@ def settle(work: UnitOfWork, key: tuple[str, str]) -> None:
         .where(*_is(*key))
         .values(
             state=DONE,
-            attempts=inbox.c.attempts + 1,
             settled_at=work.now,
             next_attempt_at=None,
             reason=None,

@@ -296,3 +296,28 @@ def test_a_gap_in_the_sequence_is_no_disorder(kernel: Kernel) -> None:
     kernel.consumer().accept([body_of("second", sequence=2), body_of("ninth", sequence=9)])
 
     assert kernel.words() == ["second", "ninth"]
+
+
+class Dies(BaseException):
+    """What ends a process in the middle; no `except Exception` sees it."""
+
+
+def test_an_event_that_kills_its_process_at_every_attempt_is_parked_in_the_end(
+    kernel: Kernel, clock: ManualClock
+) -> None:
+    def die(work: UnitOfWork, event: Event) -> None:
+        raise Dies
+
+    kernel.consumer(reaction=Failing({"killer": Unavailable("not.yet")})).accept([body_of("killer", id="e-1")])
+    deaths = 0
+    for _ in range(20):
+        clock.advance(max(EVENT_DELAYS_SECONDS))
+        try:
+            kernel.consumer(reaction=die).retry_due()
+        except Dies:
+            deaths += 1
+
+    [row] = kernel.rows(inbox)
+    assert (row["state"], row["reason"].split(":")[0]) == (PARKED, "event.cut_short")
+    assert deaths == len(EVENT_DELAYS_SECONDS), "the first attempt was not the killer's"
+    assert kernel.words() == []

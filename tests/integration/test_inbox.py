@@ -18,6 +18,7 @@ from shared.messaging.inbox import (
     Arrival,
     Standing,
     after,
+    count_attempt,
     due,
     hold,
     inbox,
@@ -109,10 +110,17 @@ def test_a_held_row_has_its_body_no_attempt_and_says_why(kernel: Kernel, state: 
     assert row_of(kernel, "e-2")["state"] == DONE
 
 
-def test_a_settled_row_is_done_without_body_and_with_one_attempt_more(kernel: Kernel, clock: ManualClock) -> None:
+def test_a_settled_row_is_done_without_body_after_the_attempt_that_was_counted(
+    kernel: Kernel, clock: ManualClock
+) -> None:
     put(kernel, arrival_of("e-1"), DEFERRED, seconds=5)
     put(kernel, arrival_of("e-2", subject="s-2"), DEFERRED, seconds=5)
     clock.advance(60)
+    with kernel.units.begin() as work:
+        count_attempt(work, (ALPHA, "e-1"), after(work, 30))
+    counted = row_of(kernel, "e-1")
+    assert (counted["state"], counted["attempts"]) == (DEFERRED, 2)
+    assert counted["next_attempt_at"] == START + timedelta(seconds=90)
     with kernel.units.begin() as work:
         settle(work, (ALPHA, "e-1"))
 
@@ -121,7 +129,7 @@ def test_a_settled_row_is_done_without_body_and_with_one_attempt_more(kernel: Ke
     assert settled["received_at"] == START
     assert settled["settled_at"] == START + timedelta(seconds=60)
     assert [settled[name] for name in ("next_attempt_at", "reason", "body")] == [None, None, None]
-    assert row_of(kernel, "e-2")["state"] == DEFERRED
+    assert (row_of(kernel, "e-2")["state"], row_of(kernel, "e-2")["attempts"]) == (DEFERRED, 1)
 
 
 def test_a_row_put_aside_again_says_what_the_last_attempt_said(kernel: Kernel, clock: ManualClock) -> None:
