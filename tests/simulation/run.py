@@ -25,7 +25,7 @@ from tests.simulation.model import Model
 from tests.simulation.settling import settle
 from tests.simulation.silence import quietly
 from tests.simulation.templates import FOUNDED, templates
-from tests.simulation.workload import Workload
+from tests.simulation.workload import Command, Workload
 from tests.simulation.world import Broken, World
 
 #: Steps of every run before the faults end.
@@ -140,7 +140,7 @@ class Run:
     def _choose(self) -> tuple[str, str, Callable[[], str]]:
         (kind,) = self.chance.choices(list(KINDS), list(KINDS.values()))
         if kind == "command":
-            return self.command()
+            return self.command(self.workload.draw())
         if kind == "clock":
             return kind, "-", self.move_clock
         node = self.alliance[self.chance.choice(SERVICES)]
@@ -167,9 +167,8 @@ class Run:
         }
         return kind, node.name, actions[kind]
 
-    def command(self) -> tuple[str, str, Callable[[], str]]:
+    def command(self, command: Command) -> tuple[str, str, Callable[[], str]]:
         """A wish of somebody."""
-        command = self.workload.draw()
         node = self.alliance[command.service]
 
         def run() -> str:
