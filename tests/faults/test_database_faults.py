@@ -24,7 +24,7 @@ REFUSALS = 12
 #: What a database says when it cannot, for the time being; each at every table the kernel writes to.
 STATES = {"40001": "serialization failure", "40P01": "deadlock", "53100": "disk full"}
 #: In the quick run.
-QUICK_STATES = ("40001",)
+QUICK_STATES, QUICK_TABLES = ("40001",), ("outbox", "inbox")
 TABLES = {"said": "alpha", "outbox": "alpha", "inbox": "beta", "effects": "beta"}
 
 
@@ -51,7 +51,7 @@ def strike(rig: Rig, report: Report, name: str, fault: Callable[[], object], *, 
     assert [process.deaths for process in rig.processes] == deaths, rig.logs()
 
 
-@pytest.mark.parametrize("service", ["alpha", "beta"])
+@pytest.mark.parametrize("service", [pytest.param("alpha", marks=pytest.mark.faults), "beta"])
 def test_sessions_ended_by_the_database_are_opened_again(
     pair_rig: Rig, rounds: range, report: Report, service: str
 ) -> None:
@@ -69,7 +69,9 @@ def test_sessions_ended_by_the_database_are_opened_again(
 ROLES = {"alpha": "publisher", "beta": "consumer"}
 
 
-@pytest.mark.parametrize("table", list(TABLES))
+@pytest.mark.parametrize(
+    "table", [pytest.param(each, marks=[] if each in QUICK_TABLES else pytest.mark.faults) for each in TABLES]
+)
 def test_statements_refused_for_a_while_are_repeated(
     pair_rig: Rig, rounds: range, report: Report, table: str, *, thorough: bool
 ) -> None:
@@ -108,7 +110,7 @@ def storm(rig: Rig, table: str, state: str) -> Iterator[Callable[[], bool]]:
         rig.query(service, f"DROP TRIGGER storm ON {table}")
 
 
-@pytest.mark.parametrize("service", ["alpha", "beta"])
+@pytest.mark.parametrize("service", ["alpha", pytest.param("beta", marks=pytest.mark.faults)])
 def test_a_database_that_turned_read_only_is_written_to_when_it_may_be(
     pair_rig: Rig, rounds: range, report: Report, service: str
 ) -> None:

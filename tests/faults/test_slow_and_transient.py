@@ -74,15 +74,8 @@ def test_a_reaction_that_fails_some_times_is_tried_again_on_schedule_until_it_wo
         report.add(f"transient failure, {failures} x", verdict, timed=False)
 
 
-@pytest.mark.parametrize(
-    "mood",
-    [
-        "unavailable:2",
-        pytest.param("broken:2", marks=pytest.mark.faults),
-        pytest.param("serialization:2", marks=pytest.mark.faults),
-        pytest.param("deadlock:2", marks=pytest.mark.faults),
-    ],
-)
+@pytest.mark.faults
+@pytest.mark.parametrize("mood", ["unavailable:2", "broken:2", "serialization:2", "deadlock:2"])
 def test_failing_reactions_delay_nobody_else(make_rig: MakeRig, rounds: range, report: Report, mood: str) -> None:
     with make_rig() as rig:
         usual = slowest(rig, rig.load(events=100))
