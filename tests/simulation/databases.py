@@ -15,6 +15,9 @@ import sqlalchemy as sa
 from shared.persistence.database import Database
 from tests.simulation.faults import Faults
 
+#: For how many statements a database that is away stays so, at most.
+AWAY_STATEMENTS_MAX = 12
+
 
 class _Cursor(sqlite3.Cursor):
     """A cursor whose statements may fail before they do anything."""
@@ -49,7 +52,15 @@ class KeptConnection(sqlite3.Connection):
 
     def statement(self, sql: str) -> None:
         """Fail here when chance says so."""
-        if self.faults is not None and not sql.startswith("PRAGMA") and self.faults.strikes("database.statement"):
+        faults = self.faults
+        if faults is None or not faults.active or sql.startswith("PRAGMA"):
+            return
+        if not self._away and faults.strikes("database.away"):
+            self._away = faults.chance.randint(2, AWAY_STATEMENTS_MAX)
+        if self._away:
+            self._away -= 1
+            raise sqlite3.OperationalError("simulated: the database is away")
+        if faults.strikes("database.statement"):
             raise sqlite3.OperationalError("simulated: database is locked")
 
     def commit(self) -> None:
@@ -81,6 +92,7 @@ class KeptConnection(sqlite3.Connection):
         super().rollback()
         template.backup(self)
         self.commits = 0
+        self._away = 0
         self._changes = self.total_changes
 
     def rows(self, sql: str, *parameters: Any) -> list[Any]:
@@ -88,6 +100,8 @@ class KeptConnection(sqlite3.Connection):
         return sqlite3.Connection.cursor(self, sqlite3.Cursor).execute(sql, parameters).fetchall()
 
     _changes = 0
+    #: Statements that will still fail because the database is away.
+    _away = 0
 
     def _store(self) -> None:
         super().commit()

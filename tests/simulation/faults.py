@@ -22,6 +22,7 @@ RATES: Mapping[str, float] = {
     "bus.acknowledgement_lost": 0.1,
     "bus.second_leader": 0.1,
     "database.statement": 0.004,
+    "database.away": 0.002,
     "database.commit": 0.02,
     "database.commit_unknown": 0.015,
     "mail.unreachable": 0.15,
