@@ -78,7 +78,7 @@ def test_partitions_are_one_of_the_layouts_and_preferences_are_numbers() -> None
         "membership", GOOD | {"LIANMENG_CONSUMER_PARTITIONS": "4", "LIANMENG_CONSUMER_PREFERS": "0, 2"}
     )
 
-    assert (good.consumer_partitions, good.preferred_partitions) == (4, {0, 2})
+    assert (good.consumer_partitions, good.preferred_partitions) == (4, frozenset({0, 2}))
     assert faults_of(LIANMENG_CONSUMER_PARTITIONS="3", LIANMENG_CONSUMER_PREFERS="0,x") == [
         "LIANMENG_CONSUMER_PARTITIONS: must be one of 1, 2, 4, 8, 16",
         "LIANMENG_CONSUMER_PREFERS: must be numbers with commas between them",
