@@ -34,6 +34,9 @@ RATES: Mapping[str, float] = {
     "crash.idle": 0.01,
     "crash.bus.during_publish": 0.05,
     **{f"crash.{seam}": 0.05 for seam in SEAMS},
+    # Mails are few.
+    "crash.delivery.before_send": 0.15,
+    "crash.delivery.after_send": 0.15,
     # Every unit of every service passes these two; at the rate of the others nothing else would be reached.
     "crash.command.before_commit": 0.02,
     "crash.command.after_commit": 0.02,

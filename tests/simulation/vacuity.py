@@ -43,7 +43,7 @@ WANTED: Mapping[str, float] = {
     "database.away": 50,
     "database.commit": 40,
     "database.commit_unknown": 30,
-    "mail.refused": 20,
+    "mail.refused": 8,
     "clock.back": 10,
     "clock.forward": 10,
     "clock.skew": 10,
