@@ -12,6 +12,7 @@ VENV ?= .venv
 PY := $(VENV)/bin/python
 # The peers of the benchmarks live apart: the environment for tests stays small.
 BENCH_VENV ?= .venv-bench
+MUTANTS_VENV ?= .venv-mutants
 ARGS ?=
 export VENV
 
@@ -62,6 +63,16 @@ bench-chain: setup ## from the deciding vote to the e-mail being handed over, in
 bugs: setup ## put each bug of the catalogue into a copy of the tree; a named test must notice (ARGS: words of their names)
 	@exec $(PY) -m tests.catalogue $(ARGS)
 
+.PHONY: coverage
+coverage: setup ## the branches of the bus's code (shared/messaging) that no test takes; there must be none
+	@exec $(PY) -m pytest tests/unit/messaging tests/integration tests/service/feed tests/service/shared tests/contracts \
+	  --cov=shared/messaging --cov-branch --cov-report=term-missing --cov-fail-under=100 $(ARGS)
+
+.PHONY: mutants
+mutants: ## change the bus's code in small ways, one at a time; a test must notice (ARGS="'shared.messaging.inbox*'")
+	@VENV=$(MUTANTS_VENV) requirements/environment mutants
+	exec $(MUTANTS_VENV)/bin/python -m tests.mutants $(ARGS)
+
 .PHONY: compose-up
 compose-up: ## the same alliance on RabbitMQ and PostgreSQL behind nginx: http://127.0.0.1:8080
 	@docker compose up -d --build --wait
@@ -104,8 +115,9 @@ lock: setup ## choose versions anew and lock them with hashes, no index named (A
 	lock requirements/dev.in -o requirements/dev.txt
 	lock requirements/runtime.in -c requirements/dev.txt -o requirements/runtime.txt
 	lock requirements/bench.in -c requirements/dev.txt -o requirements/bench.txt
+	lock requirements/mutants.in -c requirements/dev.txt -o requirements/mutants.txt
 
 .PHONY: clean
 clean: ## remove the environment, caches and the embedded alliance's data
-	@rm -rf $(VENV) $(BENCH_VENV) var .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis htmlcov .coverage
+	@rm -rf $(VENV) $(BENCH_VENV) $(MUTANTS_VENV) var .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis htmlcov .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -12,7 +12,7 @@ import pytest
 
 from tests.architecture.tree import ROOT, NothingToCheckError
 
-KINDS = ("runtime", "dev", "bench")
+KINDS = ("runtime", "dev", "bench", "mutants")
 #: What names a place to download from: a scheme, a direct reference, or an option of pip that takes one.
 HOST = re.compile(r"https?://|file:|git\+| @ |--(extra-)?index-url|--find-links|--trusted-host|^-[if] ", re.MULTILINE)
 NAME = re.compile(r"^([A-Za-z0-9._-]+)(\[[^]]*])?==")

@@ -1,0 +1,1 @@
+"""How many small changes to the bus's code the tests notice. Holds no tests."""
