@@ -49,8 +49,9 @@ class Relay:
         outcomes = self._publisher.publish(
             [Message(row.event_id, row.type, row.subject, row.envelope.encode("utf-8")) for row in rows]
         )
-        confirmed = [row.position for row, reason in zip(rows, outcomes, strict=True) if reason is None]
-        refused = [(row, reason) for row, reason in zip(rows, outcomes, strict=True) if reason is not None]
+        told = list(zip(rows, outcomes, strict=True))
+        confirmed = [row.position for row, reason in told if reason is None]
+        refused = [(row, reason) for row, reason in told if reason is not None]
         self._failpoints.reach("relay.after_confirm", types)
         if confirmed:
             with self._units.begin(quiet=True) as work:

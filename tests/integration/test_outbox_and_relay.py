@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from shared.messaging.contracts import Published
-from shared.messaging.envelope import parse
-from shared.messaging.outbox import FEED, Outbox, is_sent, mark_sent, outbox, outbox_feed, outbox_state, unsent
-from shared.messaging.relay import Relay
+from shared.messaging.outbox import FEED, is_sent, mark_sent, outbox, outbox_feed, outbox_state, unsent
+from shared.messaging.relay import REFUSED_SUBJECTS_MAX, Relay
 from shared.messaging.transport import BrokerUnavailable, Message
-from shared.persistence.unit_of_work import Cause, Units
 from shared.runtime.clock import ManualClock
 from shared.runtime.failpoints import Failpoints
-from tests.builders.kernel import SAID, START, WHISPERED, Kernel, WordSaid, kernel_on, word_of
+from tests.builders.kernel import SAID, START, WHISPERED, Kernel, kernel_on, word_of
 from tests.servers import PostgreSQL
 
 
@@ -145,6 +141,25 @@ def test_a_long_queue_behind_a_refused_event_does_not_starve_other_subjects(kern
     assert publisher.words == ["other"]
 
 
+def test_with_a_thousand_subjects_refused_the_relay_begins_with_the_oldest_again(kernel: Kernel) -> None:
+    publisher = FakePublisher(kernel)
+    publisher.refused_types = {SAID}
+    relay = relay_of(kernel, publisher, batch=500)
+    with kernel.units.begin() as work:
+        for n in range(REFUSED_SUBJECTS_MAX + 1):
+            work.record(SAID, subject=f"s-{n}", data={"word": f"{n}"})
+    assert relay.refusals == 0
+
+    tried = []
+    for _ in range(3):
+        publisher.messages.clear()
+        assert relay.publish_batch() == (0, 500)
+        tried.append(word_of(publisher.messages[0].body))
+
+    assert tried == ["0", "500", "0"]
+    assert relay.refusals == 1_500
+
+
 def test_the_feed_numbers_what_was_sent_without_gaps_in_the_order_of_sending(kernel: Kernel) -> None:
     publisher = FakePublisher(kernel)
     relay = relay_of(kernel, publisher, batch=3)
@@ -260,50 +275,6 @@ class RecordingFailpoints(Failpoints):
 
     def reach(self, seam: str, details: Iterable[str] = ()) -> None:
         self.reached.append((seam, list(details)))
-
-
-def test_an_event_carries_its_cause_its_time_and_its_article_and_the_row_says_the_same(empty_database_url: str) -> None:
-    clock = ManualClock(START)
-    with kernel_on(empty_database_url, clock=clock) as kernel:
-        cause = Cause("story-7", causation_id="event-6", traceparent="00-" + "a" * 32 + "-" + "b" * 16 + "-01")
-        with kernel.units.begin(cause) as work:
-            first = work.record(SAID, subject="s-1", data={"word": "plain"})
-            second = work.record(SAID, subject="s-1", data={"word": "cited"}, article="6(2)", correlation_id="story-8")
-
-        rows = sorted(kernel.rows(outbox), key=lambda row: row["position"])
-
-    plain, cited = (parse(row["envelope"].encode()) for row in rows)
-    assert (plain.id, cited.id) == (first, second)
-    assert (plain.correlation_id, cited.correlation_id) == ("story-7", "story-8")
-    assert {plain.causation_id, cited.causation_id} == {"event-6"}
-    assert plain.traceparent == cause.traceparent
-    assert (plain.article, cited.article) == (None, "6(2)")
-    assert (plain.source, plain.major, plain.time) == ("urn:lianmeng:alpha", 1, START)
-    for row, event in zip(rows, (plain, cited), strict=True):
-        said = (row["event_id"], row["type"], row["subject"], row["sequence"], row["recorded_at"])
-        assert said == (event.id, event.type, event.subject, event.sequence, event.time)
-
-
-def test_the_contracts_article_stands_where_the_event_names_none(kernel: Kernel) -> None:
-    contract = {SAID: Published(WordSaid, "a word", article="9(1)", major=3)}
-    recorder = Outbox("alpha", contract)
-    units = Units(kernel.database, kernel.wakeups, kernel.clock, kernel.ids, recorder)
-    with units.begin() as work:
-        work.record(SAID, subject="s-1", data={"word": "by contract"})
-        work.record(SAID, subject="s-1", data={"word": "by hand"}, article="9(2)")
-
-    events = [parse(row["envelope"].encode()) for row in kernel.rows(outbox)]
-    assert [event.article for event in events] == ["9(1)", "9(2)"]
-    assert [event.major for event in events] == [3, 3]
-
-
-def test_instants_in_an_events_data_are_written_in_utc(kernel: Kernel) -> None:
-    local = datetime(2026, 3, 2, 9, 0, tzinfo=timezone(timedelta(hours=8)))
-    with kernel.units.begin() as work:
-        work.record(SAID, subject="s-1", data={"word": local})
-
-    [row] = kernel.rows(outbox)
-    assert word_of(row["envelope"].encode()) == "2026-03-02T01:00:00.000000Z"
 
 
 def test_the_relay_hands_on_what_the_row_says_a_batch_at_a_time(kernel: Kernel) -> None:
