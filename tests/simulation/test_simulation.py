@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.simulation.playing import play_all
 from tests.simulation.run import STEPS, Run, digest_of
 from tests.simulation.vacuity import missing_from
 
@@ -17,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 #: Seeds of every run of the tests; `make sim` plays as many more as there is time for.
 SEEDS = 500
 #: Seeds of one test: few enough to end long before its time is up.
-SEEDS_PER_TEST = 25
+SEEDS_PER_TEST = 125
 #: Seeds from which on counts mean something.
 SEEDS_MIN = 50
 #: Seeds that are played twice: with and without faults, from the founding on and later.
@@ -30,8 +31,8 @@ _hashes: dict[str, int] = {}
 
 @pytest.mark.parametrize("first", range(0, SEEDS, SEEDS_PER_TEST))
 def test_no_seed_breaks_a_promise(first: int) -> None:
-    for seed in range(first, first + SEEDS_PER_TEST):
-        outcome = Run(seed).play()
+    for outcome in play_all(first, SEEDS_PER_TEST, os.cpu_count() or 1):
+        seed = outcome.seed
 
         lines = "\n".join(outcome.last_lines)
         assert not outcome.violation, f"{lines}\nseed {seed}: {outcome.violation}\nagain: make sim SEED={seed}"
