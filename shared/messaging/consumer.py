@@ -256,7 +256,8 @@ class Consumer:
                 return None
             attempts = row.attempts + 1
             if attempts > len(EVENT_DELAYS_SECONDS) + 1:
-                inbox.hold(work, arrival, inbox.PARKED, str(Invalid(CUT_SHORT)))
+                reason = str(Invalid(CUT_SHORT))
+                inbox.put_aside(work, arrival, inbox.PARKED, reason, attempts=row.attempts, next_attempt_at=None)
                 self.counts.parked += 1
                 log.error("consumer.cut_short", event_id=arrival.event_id, type=arrival.type)
                 return None

@@ -112,12 +112,17 @@ def _refuse_constant(name: str) -> None:
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
+def read_json(body: bytes) -> Any:
+    """The JSON value (RFC 8259) that the bytes spell. Raises ValueError, or RecursionError where it nests too deep."""
+    return _DECODER.decode(body.decode("utf-8"))
+
+
 def parse(body: bytes) -> Event:
     """Read an envelope. Raises Invalid with the first thing wrong; `data` is not checked against a view yet."""
     if len(body) > ENVELOPE_BYTES_MAX:
         raise Invalid("event.too_large", bytes=len(body))
     try:
-        envelope = _DECODER.decode(body.decode("utf-8"))
+        envelope = read_json(body)
     except (ValueError, RecursionError) as error:
         raise Invalid("event.not_json") from error
     if not isinstance(envelope, dict):

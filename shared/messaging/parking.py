@@ -17,7 +17,7 @@ from urllib.parse import quote, unquote
 import sqlalchemy as sa
 
 from shared.errors import Fault, Invalid, NotFound
-from shared.messaging.envelope import ENVELOPE_BYTES_MAX
+from shared.messaging.envelope import ENVELOPE_BYTES_MAX, read_json
 from shared.messaging.inbox import BEHIND, DEFERRED, DISCARDED, DONE, OPEN, PARKED, inbox
 from shared.persistence.columns import Identifier, Json, Utc, kernel_metadata
 from shared.persistence.unit_of_work import Reading, UnitOfWork
@@ -188,7 +188,7 @@ def get_event(reading: Reading, key: Key) -> sa.Row[Any]:
 def read_body(body: bytes) -> tuple[dict[str, Any] | None, str | None]:
     """The envelope, or, where the bytes are none that could be shown as JSON again, a harmless excerpt of them."""
     try:
-        envelope = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
+        envelope = read_json(body)
         # Half characters cannot be written, and what nests too deep not even here.
         json.dumps(envelope, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError):
@@ -197,10 +197,6 @@ def read_body(body: bytes) -> tuple[dict[str, Any] | None, str | None]:
         return envelope, None
     text = body[:EXCERPT_BYTES].decode("utf-8", "backslashreplace")
     return None, "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(name)
 
 
 def _is_shallow(value: Any) -> bool:

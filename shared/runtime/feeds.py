@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from shared.errors import Conflict
 from shared.messaging import feed, sources
 from shared.messaging.contracts import EVERYTHING
+from shared.messaging.envelope import source_of
 from shared.messaging.inbox import inbox
 from shared.messaging.outbox import outbox_state
 from shared.messaging.rebuilding import Rebuilt, Silent, rebuild
@@ -59,7 +60,8 @@ def services_heard(assembly: Assembly) -> list[str]:
         found.add(assembly.service.name)
         with assembly.reading() as reading:
             rows = reading.all(sa.select(inbox.c.source).distinct().limit(100))
-        found |= {row.source.rpartition(":")[2] for row in rows if row.source.startswith("urn:lianmeng:")}
+        ours = source_of("")
+        found |= {row.source.removeprefix(ours) for row in rows if row.source.startswith(ours)}
     return sorted(found)
 
 

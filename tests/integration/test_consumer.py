@@ -320,4 +320,5 @@ def test_an_event_that_kills_its_process_at_every_attempt_is_parked_in_the_end(
     [row] = kernel.rows(inbox)
     assert (row["state"], row["reason"].split(":")[0]) == (PARKED, "event.cut_short")
     assert deaths == len(EVENT_DELAYS_SECONDS), "the first attempt was not the killer's"
+    assert row["attempts"] == deaths + 1, "an operator sees how often it was tried"
     assert kernel.words() == []
