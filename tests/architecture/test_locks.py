@@ -97,6 +97,15 @@ def test_no_tracked_text_names_a_package_index() -> None:
     assert named == []
 
 
+@pytest.mark.parametrize("name", ["requirements/environment", "deploy/Dockerfile"])
+def test_an_installation_takes_the_lock_as_it_is_and_chooses_nothing(name: str) -> None:
+    installations = re.findall(r"^.*\binstall -qq .*$", (ROOT / name).read_text("utf-8"), re.MULTILINE)
+
+    assert len(installations) == 1
+    assert "--require-hashes --no-deps " in installations[0]
+    assert re.search(r"pip\S* check", (ROOT / name).read_text("utf-8"))
+
+
 def test_the_locks_were_made_for_every_python_we_run_on() -> None:
     text = (ROOT / "pyproject.toml").read_text("utf-8")
 
