@@ -10,7 +10,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 
-from shared.messaging.transport import BEHIND_A_REFUSED, Accept, Message, Publisher, Subscription, matches
+from shared.messaging.transport import (
+    BEHIND_A_REFUSED,
+    PORTION,
+    Accept,
+    Message,
+    Publisher,
+    Settled,
+    Subscription,
+    matches,
+    nobody,
+)
 from shared.runtime.logging import get_logger
 
 log = get_logger(__name__)
@@ -81,18 +91,29 @@ class _Publisher:
     def __init__(self, bus: InProcess) -> None:
         self._bus = bus
 
-    def publish(self, messages: Sequence[Message]) -> list[str | None]:
+    def publish(
+        self, messages: Sequence[Message], *, portion: int = PORTION, settled: Settled = nobody
+    ) -> list[str | None]:
+        outcomes: list[str | None] = []
+        refused_subjects: set[str] = set()
+        for first in range(0, len(messages), portion):
+            told = self._publish(messages[first : first + portion], refused_subjects)
+            settled(told)
+            outcomes += told
+        return outcomes
+
+    def _publish(self, messages: Sequence[Message], refused_subjects: set[str]) -> list[str | None]:
         queues = self._bus.queues()
         refused = {
             message.event_id: "unroutable" for message in messages if not any(queue.wants(message) for queue in queues)
         }
-        _hold_back(messages, refused)
+        _hold_back(messages, refused, refused_subjects)
         for queue in queues:
             wanted = [message for message in messages if message.event_id not in refused and queue.wants(message)]
             reason = queue.deliver(wanted) if wanted else None
             if reason is not None:
                 refused |= {message.event_id: reason for message in wanted}
-                _hold_back(messages, refused)
+                _hold_back(messages, refused, refused_subjects)
         return [refused.get(message.event_id) for message in messages]
 
     def is_alive(self) -> bool:
@@ -102,9 +123,8 @@ class _Publisher:
         """Nothing to let go of."""
 
 
-def _hold_back(messages: Sequence[Message], refused: dict[str, str]) -> None:
-    """Refuse what stands behind a refused message of its subject."""
-    subjects: set[str] = set()
+def _hold_back(messages: Sequence[Message], refused: dict[str, str], subjects: set[str]) -> None:
+    """Refuse what stands behind a refused message of its subject; `subjects` has those of earlier messages, and gets more."""
     for message in messages:
         if message.event_id in refused:
             subjects.add(message.subject)

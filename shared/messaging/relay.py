@@ -1,10 +1,15 @@
 """The relay: takes unsent events from the outbox to the bus. One leader per service keeps the order per subject.
 
-Reads in one transaction, publishes in none, marks in another. A crash in between publishes again; the consumers'
-inboxes make that harmless.
+Reads in one transaction, publishes in none, marks in others, while the rest is still on its way. A crash in between
+publishes again; the consumers' inboxes make that harmless.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
 
 from shared.messaging.outbox import mark_sent, unsent
 from shared.messaging.transport import Message, Publisher
@@ -12,6 +17,9 @@ from shared.persistence.unit_of_work import Units
 from shared.runtime.failpoints import Failpoints
 from shared.runtime.logging import get_logger
 
+#: Batches that one look into the outbox is good for. All but the last are marked while the bus works on those behind them;
+#: with many more, events would be read long before they are sent.
+BATCHES_PER_LOOK = 4
 #: Refused subjects passed over in one round at most; with more, the bus is at fault rather than a few events.
 REFUSED_SUBJECTS_MAX = 1_000
 
@@ -32,35 +40,45 @@ class Relay:
         #: Refusals since the start, for metrics; an event that stays refused counts at every try.
         self.refusals = 0
 
-    def publish_batch(self) -> tuple[int, int]:
-        """Send one batch. Returns how many were confirmed and how many refused; (0, 0): the round is over.
+    def publish_waiting(self, still_here: Callable[[], object] = lambda: None) -> tuple[int, int]:
+        """Look once and send what is found. Returns how many were confirmed and how many refused; (0, 0): the round is over.
 
-        The next round tries what was refused again. Raises BrokerUnavailable; everything then stays unsent.
+        The next round tries what was refused again. `still_here` is called between two batches, for a leader who must not be
+        silent for long. Raises BrokerUnavailable; what was not marked by then stays unsent.
         """
         if len(self._refused_subjects) >= REFUSED_SUBJECTS_MAX:
             self._refused_subjects.clear()
         with self._units.reading() as reading:
-            rows = unsent(reading, self._batch, without=self._refused_subjects)
+            rows = unsent(reading, self._batch * BATCHES_PER_LOOK, without=self._refused_subjects)
         if not rows:
             self._refused_subjects.clear()
             return 0, 0
-        types = [row.type for row in rows]
-        self._failpoints.reach("relay.before_publish", types)
-        outcomes = self._publisher.publish(
-            [Message(row.event_id, row.type, row.subject, row.envelope.encode("utf-8")) for row in rows]
-        )
-        told = list(zip(rows, outcomes, strict=True))
-        confirmed = [row.position for row, reason in told if reason is None]
-        refused = [(row, reason) for row, reason in told if reason is not None]
+        told: list[str | None] = []
+
+        def settled(outcomes: Sequence[str | None]) -> None:
+            batch = rows[len(told) : len(told) + len(outcomes)]
+            told.extend(outcomes)
+            self._settle(list(zip(batch, outcomes, strict=True)))
+            if len(told) < len(rows):
+                still_here()
+
+        self._failpoints.reach("relay.before_publish", [row.type for row in rows])
+        messages = [Message(row.event_id, row.type, row.subject, row.envelope.encode("utf-8")) for row in rows]
+        self._publisher.publish(messages, portion=self._batch, settled=settled)
+        confirmed = told.count(None)
+        return confirmed, len(told) - confirmed
+
+    def _settle(self, told: Sequence[tuple[sa.Row[Any], str | None]]) -> None:
+        """Mark what was taken of a batch, and pass over the subjects of what was not."""
+        types = [row.type for row, _ in told]
         self._failpoints.reach("relay.after_confirm", types)
-        if confirmed:
+        if confirmed := [row.position for row, reason in told if reason is None]:
             with self._units.begin(quiet=True) as work:
                 mark_sent(work, confirmed)
         self._failpoints.reach("relay.after_mark", types)
-        if refused:
+        if refused := [(row, reason) for row, reason in told if reason is not None]:
             self.refusals += len(refused)
             self._refused_subjects.update(row.subject for row, _ in refused)
             # One line a batch: with a queue gone there may be thousands, and each is tried again every few seconds.
             row, reason = refused[0]
             log.error("relay.refused", events=len(refused), first=row.event_id, type=row.type, reason=reason)
-        return len(confirmed), len(refused)

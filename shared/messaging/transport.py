@@ -19,6 +19,10 @@ from typing import Protocol
 Accept = Callable[[Sequence[bytes]], None]
 
 
+#: Is told what became of the next messages of a batch: for each None, or the reason why it was not taken.
+Settled = Callable[[Sequence[str | None]], None]
+
+
 #: Why a message was not even sent: an earlier one of its subject was refused.
 BEHIND_A_REFUSED = "behind a refused message"
 
@@ -37,15 +41,29 @@ class Message:
     body: bytes
 
 
+#: Messages that a publisher tells of at a time, unless asked for another number.
+PORTION = 500
+
+
+def nobody(_outcomes: Sequence[str | None]) -> None:
+    """Who is told while a batch is on its way, unless somebody wants to be."""
+
+
 class Publisher(Protocol):
     """The way out of one service."""
 
-    def publish(self, messages: Sequence[Message]) -> list[str | None]:
+    def publish(
+        self, messages: Sequence[Message], *, portion: int = PORTION, settled: Settled = nobody
+    ) -> list[str | None]:
         """Send a batch and wait for the confirms. For each message None, or the reason why it was not taken.
 
         A batch may hold several messages of a subject; no two messages of it may have the same id.
 
-        Raises BrokerUnavailable when the outcome of any is unknown; all may then be published again.
+        `settled` is called in the caller's thread, message by message in their order but `portion` at a time, while those
+        behind are on their way. What it raises comes out at once; the outcome of the rest is then unknown.
+
+        Raises BrokerUnavailable when the outcome of any is unknown; all that `settled` has not been told of may then be
+        published again.
         """
         ...
 

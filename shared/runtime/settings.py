@@ -66,7 +66,9 @@ class Settings:
     body_bytes_max: int = _setting(1_048_576, "largest request body; a longer one is refused unread", unit="bytes")
     log_level: str = _setting("INFO", "DEBUG, INFO, WARNING or ERROR")
     worker_port: int = _setting(9000, "port of the worker's health and metrics; 0 turns it off")
-    relay_batch: int = _setting(500, "events the relay publishes at a time", unit="events")
+    relay_batch: int = _setting(
+        500, "events the relay marks as sent at a time; up to four times as many are on their way", unit="events"
+    )
     consumer_batch: int = _setting(
         200, "events the consumer takes in one transaction; it fetches two batches ahead", unit="events"
     )

@@ -81,7 +81,7 @@ class Worker:
         def publish() -> bool:
             if not self._leadership.ensure():
                 return False
-            confirmed, refused = self.relay.publish_batch()
+            confirmed, refused = self.relay.publish_waiting(self._leadership.ensure)
             if refused and not confirmed:
                 # Nothing of a whole batch: rather the bus than these events. Coming straight back would be a hot loop.
                 raise BrokerUnavailable(f"{refused} events were not taken")

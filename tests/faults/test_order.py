@@ -16,6 +16,7 @@ import pytest
 from shared.messaging.outbox import outbox
 from shared.messaging.rabbitmq.link import EXCHANGE
 from shared.messaging.relay import Relay
+from shared.messaging.transport import PORTION, Settled, nobody
 from shared.runtime.failpoints import Failpoints
 from tests.builders.kernel import Kernel, envelope_of, kernel_on
 from tests.faults.harness import MakeRig, Rig
@@ -41,9 +42,11 @@ class Bus:
     def __init__(self) -> None:
         self.words: list[str] = []
 
-    def publish(self, messages: Any) -> list[str | None]:
+    def publish(self, messages: Any, *, portion: int = PORTION, settled: Settled = nobody) -> list[str | None]:
         """The port's."""
+        assert len(messages) <= portion
         self.words += [json.loads(message.body)["data"]["word"] for message in messages]
+        settled([None] * len(messages))
         return [None] * len(messages)
 
     def is_alive(self) -> bool:
@@ -131,7 +134,7 @@ def test_what_took_its_number_first_and_committed_last_is_published(
 
 def publish_all(relay: Relay) -> None:
     """A whole round of the relay."""
-    while relay.publish_batch() != (0, 0):
+    while relay.publish_waiting() != (0, 0):
         pass
 
 

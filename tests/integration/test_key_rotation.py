@@ -50,7 +50,7 @@ class Alliance:
     def pump(self) -> None:
         """Let every event arrive."""
         for relay in self._relays:
-            while relay.publish_batch() != (0, 0):
+            while relay.publish_waiting() != (0, 0):
                 pass
 
     def pass_minutes(self, minutes: float, *, bus: bool = True) -> None:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 
 from shared.messaging.outbox import FEED, is_sent, mark_sent, outbox, outbox_feed, outbox_state, unsent
-from shared.messaging.relay import REFUSED_SUBJECTS_MAX, Relay
+from shared.messaging.relay import BATCHES_PER_LOOK, REFUSED_SUBJECTS_MAX, Relay
 from shared.messaging.transport import BrokerUnavailable, Message
 from shared.runtime.clock import ManualClock
-from shared.runtime.failpoints import Failpoints
 from tests.builders.kernel import SAID, START, WHISPERED, Kernel, kernel_on, word_of
+from tests.builders.publisher import FakePublisher, relay_of
 from tests.servers import PostgreSQL
 
 
@@ -30,48 +30,9 @@ def postgresql_kernel(postgresql: PostgreSQL, counter) -> Iterator[Kernel]:
     postgresql.drop_database(name)
 
 
-class FakePublisher:
-    """Takes messages as told: everything, nothing, or all but some types."""
-
-    def __init__(self, kernel: Kernel) -> None:
-        self._kernel = kernel
-        self.words: list[str] = []
-        self.messages: list[Message] = []
-        self.refused_types: set[str] = set()
-        self.away = False
-        self.marked_too_early = False
-
-    def publish(self, messages: Sequence[Message]) -> list[str | None]:
-        self.messages += messages
-        ids = [message.event_id for message in messages]
-        self.marked_too_early |= any(row["sent_at"] for row in self._kernel.rows(outbox) if row["event_id"] in ids)
-        if self.away:
-            raise BrokerUnavailable("away")
-        outcomes: list[str | None] = []
-        refused_subjects: set[str] = set()
-        for message in messages:
-            taken = message.type not in self.refused_types and message.subject not in refused_subjects
-            outcomes.append(None if taken else "unroutable")
-            if taken:
-                self.words.append(word_of(message.body))
-            else:
-                refused_subjects.add(message.subject)
-        return outcomes
-
-    def close(self) -> None:
-        """Nothing to close."""
-
-    def is_alive(self) -> bool:
-        return True
-
-
-def relay_of(kernel: Kernel, publisher: FakePublisher, batch: int = 50) -> Relay:
-    return Relay(kernel.units, publisher, Failpoints(), batch)
-
-
 def drain(relay: Relay) -> None:
     rounds = iter(range(200))
-    while relay.publish_batch() != (0, 0):
+    while relay.publish_waiting() != (0, 0):
         assert next(rounds, None) is not None, "the round does not end"
 
 
@@ -82,27 +43,27 @@ def test_an_event_is_marked_sent_only_after_the_broker_confirmed_it(kernel: Kern
 
     publisher.away = True
     with pytest.raises(BrokerUnavailable):
-        relay.publish_batch()
+        relay.publish_waiting()
     assert [row["sent_at"] for row in kernel.rows(outbox)] == [None]
 
     publisher.away = False
-    assert relay.publish_batch() == (1, 0)
+    assert relay.publish_waiting() == (1, 0)
     assert not publisher.marked_too_early
     assert all(row["sent_at"] for row in kernel.rows(outbox))
-    assert relay.publish_batch() == (0, 0)
+    assert relay.publish_waiting() == (0, 0)
 
 
 def test_commits_go_on_while_the_relay_publishes(kernel: Kernel) -> None:
     """Publishing may take long, and in one process it runs other services' reactions: no transaction is open meanwhile."""
 
     class Busy(FakePublisher):
-        def publish(self, messages: Sequence[Message]) -> list[str | None]:
+        def _take(self, messages: Sequence[Message]) -> list[str | None]:
             self._kernel.say("meanwhile", subject="another")
-            return super().publish(messages)
+            return super()._take(messages)
 
     kernel.say("first")
 
-    assert relay_of(kernel, Busy(kernel)).publish_batch() == (1, 0)
+    assert relay_of(kernel, Busy(kernel)).publish_waiting() == (1, 0)
 
     assert [bool(row["sent_at"]) for row in sorted(kernel.rows(outbox), key=lambda row: row["position"])] == [
         True,
@@ -144,7 +105,7 @@ def test_a_long_queue_behind_a_refused_event_does_not_starve_other_subjects(kern
 def test_with_a_thousand_subjects_refused_the_relay_begins_with_the_oldest_again(kernel: Kernel) -> None:
     publisher = FakePublisher(kernel)
     publisher.refused_types = {SAID}
-    relay = relay_of(kernel, publisher, batch=500)
+    relay = relay_of(kernel, publisher, batch=500 // BATCHES_PER_LOOK)
     with kernel.units.begin() as work:
         for n in range(REFUSED_SUBJECTS_MAX + 1):
             work.record(SAID, subject=f"s-{n}", data={"word": f"{n}"})
@@ -153,7 +114,7 @@ def test_with_a_thousand_subjects_refused_the_relay_begins_with_the_oldest_again
     tried = []
     for _ in range(3):
         publisher.messages.clear()
-        assert relay.publish_batch() == (0, 500)
+        assert relay.publish_waiting() == (0, 500)
         tried.append(word_of(publisher.messages[0].body))
 
     assert tried == ["0", "500", "0"]
@@ -166,7 +127,7 @@ def test_the_feed_numbers_what_was_sent_without_gaps_in_the_order_of_sending(ker
     for n in range(10):
         kernel.say(f"{n}", subject=f"s-{n % 4}")
         if n % 3 == 0:
-            relay.publish_batch()
+            relay.publish_waiting()
     drain(relay)
 
     rows = sorted(kernel.rows(outbox), key=lambda row: row["feed_number"])
@@ -266,68 +227,6 @@ def test_the_events_of_a_unit_are_numbered_by_subject_in_the_order_they_were_rec
     assert numbered == [("b", 1, "0"), ("b", 2, "1"), ("a", 1, "2"), ("b", 3, "3"), ("a", 2, "4")]
 
 
-class RecordingFailpoints(Failpoints):
-    """Notes the seams reached, and with what."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.reached: list[tuple[str, list[str]]] = []
-
-    def reach(self, seam: str, details: Iterable[str] = ()) -> None:
-        self.reached.append((seam, list(details)))
-
-
-def test_the_relay_hands_on_what_the_row_says_a_batch_at_a_time(kernel: Kernel) -> None:
-    publisher = FakePublisher(kernel)
-    for n in range(5):
-        kernel.say(f"{n}", subject=f"s-{n}")
-
-    assert relay_of(kernel, publisher, batch=3).publish_batch() == (3, 0)
-
-    first = min(kernel.rows(outbox), key=lambda row: row["position"])
-    assert publisher.messages[0] == Message(
-        first["event_id"], first["type"], first["subject"], first["envelope"].encode()
-    )
-    assert [word_of(message.body) for message in publisher.messages] == ["0", "1", "2"]
-
-
-def test_the_relay_passes_every_seam_with_the_types_of_its_batch(kernel: Kernel) -> None:
-    failpoints = RecordingFailpoints()
-    kernel.say("aloud")
-    kernel.say("psst", subject="s-2", event_type=WHISPERED)
-
-    Relay(kernel.units, FakePublisher(kernel), failpoints, 50).publish_batch()
-
-    types = [SAID, WHISPERED]
-    assert failpoints.reached == [
-        ("relay.before_publish", types),
-        ("relay.after_confirm", types),
-        ("relay.after_mark", types),
-    ]
-
-
-def test_marking_wakes_nobody(kernel: Kernel) -> None:
-    kernel.say("word")
-    bell = kernel.wakeups.listener()
-
-    relay_of(kernel, FakePublisher(kernel)).publish_batch()
-
-    assert not bell.is_set()
-
-
-def test_a_publisher_that_answers_for_fewer_messages_than_it_got_marks_nothing(kernel: Kernel) -> None:
-    class Forgetful(FakePublisher):
-        def publish(self, messages: Sequence[Message]) -> list[str | None]:
-            return super().publish(messages)[:-1]
-
-    kernel.say("one", subject="a")
-    kernel.say("two", subject="b")
-
-    with pytest.raises(ValueError, match="zip"):
-        relay_of(kernel, Forgetful(kernel)).publish_batch()
-    assert [row["sent_at"] for row in kernel.rows(outbox)] == [None, None]
-
-
 def test_an_event_marked_twice_keeps_its_number_and_leaves_no_gap(kernel: Kernel) -> None:
     for n in range(4):
         kernel.say(f"{n}", subject=f"s-{n}")
@@ -347,7 +246,7 @@ def test_of_unsent_events_count_and_age_of_the_oldest_are_told(empty_database_ur
         with kernel.units.reading() as reading:
             assert outbox_state(reading) == {"pending": 0.0, "oldest_age_seconds": 0.0}
         sent = kernel.say("sent")
-        relay_of(kernel, FakePublisher(kernel)).publish_batch()
+        relay_of(kernel, FakePublisher(kernel)).publish_waiting()
         waiting = kernel.say("first")
         clock.advance(30)
         kernel.say("second")

@@ -217,6 +217,51 @@ def test_behind_a_refused_message_those_of_its_subject_are_refused_and_all_other
     assert heard.words[-2:] == ["behind", "also behind"]
 
 
+def test_outcomes_are_told_in_order_a_portion_at_a_time(publisher: Publisher, subscribe: Subscribe) -> None:
+    heard = subscribe("aloud.inbox", [SAID])
+    batch = [message_of(f"{n}", subject=f"s-{n % 3}", sequence=n // 3 + 1) for n in range(7)]
+    batch[4] = message_of("4", subject="s-1", event_type=WHISPERED, sequence=2)
+    told: list[Sequence[str | None]] = []
+
+    outcomes = publisher.publish(batch, portion=3, settled=told.append)
+
+    assert [len(each) for each in told] == [3, 3, 1]
+    assert [outcome for each in told for outcome in each] == outcomes
+    assert [outcome is None for outcome in outcomes] == [True, True, True, True, False, True, True]
+    wait_until(lambda: set(heard.words) == {"0", "1", "2", "3", "5", "6"}, "all that was confirmed")
+
+
+def test_behind_a_refused_message_of_an_earlier_portion_nothing_of_its_subject_is_sent(
+    publisher: Publisher, subscribe: Subscribe
+) -> None:
+    heard = subscribe("aloud.inbox", [SAID])
+    batch = [
+        message_of("refused", event_type=WHISPERED, sequence=1),
+        message_of("behind", sequence=2),
+        message_of("other", subject="s-2"),
+        message_of("far behind", sequence=3),
+    ]
+
+    outcomes = publisher.publish(batch, portion=1)
+
+    assert outcomes[1:] == [BEHIND_A_REFUSED, None, BEHIND_A_REFUSED]
+    wait_until(lambda: heard.words == ["other"], "the only one")
+
+
+def test_what_the_told_one_raises_comes_out_and_the_way_stays_open(publisher: Publisher, subscribe: Subscribe) -> None:
+    heard = subscribe("aloud.inbox", [SAID])
+    batch = [message_of(f"{n}", subject=f"s-{n}") for n in range(6)]
+
+    def fails(_outcomes: Sequence[str | None]) -> None:
+        raise RuntimeError("the database is away")
+
+    with pytest.raises(RuntimeError, match="away"):
+        publisher.publish(batch, portion=2, settled=fails)
+
+    assert publisher.publish(batch) == [None] * 6
+    wait_until(lambda: set(heard.words) == {f"{n}" for n in range(6)}, "each at least once")
+
+
 def test_nothing_to_publish_is_nothing_confirmed(publisher: Publisher) -> None:
     assert publisher.publish([]) == []
 

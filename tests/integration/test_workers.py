@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pytest
 
 from shared.messaging.outbox import outbox_state
-from shared.messaging.transport import Accept, Message, Publisher, Subscription
+from shared.messaging.transport import PORTION, Accept, Message, Publisher, Settled, Subscription, nobody
 from shared.runtime.assembly import Assembly
 from shared.runtime.clock import SystemClock
 from shared.runtime.worker import Worker
@@ -36,9 +36,13 @@ class Taking:
     def __init__(self) -> None:
         self.taken: list[str] = []
 
-    def publish(self, messages: Sequence[Message]) -> list[str | None]:
+    def publish(
+        self, messages: Sequence[Message], *, portion: int = PORTION, settled: Settled = nobody
+    ) -> list[str | None]:
         self.taken += [message.event_id for message in messages]
         threading.Event().wait(0.01)  # as long as a broker takes to confirm
+        for first in range(0, len(messages), portion):
+            settled([None] * len(messages[first : first + portion]))
         return [None] * len(messages)
 
     def is_alive(self) -> bool:

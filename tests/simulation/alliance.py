@@ -34,6 +34,8 @@ from tests.simulation.databases import KeptConnection, keep
 from tests.simulation.faults import CrashingFailpoints, Faults
 
 SERVICES = ("membership", "meetings", "finance", "notifications")
+#: So few that a look of the relay often finds more than one batch.
+RELAY_BATCH = 2
 SENDER = Sender("alliance@lianmeng.example", "http://lianmeng.example")
 
 
@@ -144,7 +146,9 @@ def built() -> dict[str, Built]:
         journal = Journal()
         service = load_service(name)
         watched = {event_type: journal.watch(reaction) for event_type, reaction in service.reactions.items()}
-        settings = Settings(service=name, profile="test", database_url="sqlite://", worker_port=0)
+        settings = Settings(
+            service=name, profile="test", database_url="sqlite://", worker_port=0, relay_batch=RELAY_BATCH
+        )
         assembly = assemble(replace(service, reactions=watched), settings)
         made[name] = Built(assembly, keep(assembly.database), journal)
     return made

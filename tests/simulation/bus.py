@@ -14,12 +14,15 @@ from dataclasses import dataclass, field
 
 from shared.messaging.transport import (
     BEHIND_A_REFUSED,
+    PORTION,
     Accept,
     BrokerUnavailable,
     Message,
     Publisher,
+    Settled,
     Subscription,
     matches,
+    nobody,
 )
 from tests.simulation.faults import Crash, Faults
 
@@ -102,23 +105,29 @@ class SimulatedBus:
 
     # ---------------------------------------------------------------- in
 
-    def publish(self, messages: Sequence[Message]) -> list[str | None]:
-        """Take messages, or not; see the port."""
+    def publish(self, messages: Sequence[Message], portion: int, settled: Settled) -> list[str | None]:
+        """Take messages, or not; see the port. What is behind may be taken already when the first portion is told."""
         if self._faults.strikes("bus.unavailable"):
             raise BrokerUnavailable("simulated: out of reach")
         self.in_between()
-        for fault in ("bus.cut", "crash.bus.during_publish"):
-            if self._faults.strikes(fault):
-                self._take_a_part(messages)
-                if fault == "bus.cut":
-                    raise BrokerUnavailable("simulated: the connection broke; some were taken")
-                raise Crash(fault)
         behind: set[tuple[str, str]] = set()
-        outcomes = [self._take(message, behind) for message in messages]
-        self.confirmed.update(
-            message.event_id for message, outcome in zip(messages, outcomes, strict=True) if outcome is None
-        )
-        self._counts["messages.confirmed"] += outcomes.count(None)
+        is_ahead = self._chance.random() < 0.5
+        outcomes: list[str | None] = []
+        for first in range(0, len(messages), portion):
+            rest = [message for message in messages[len(outcomes) :] if Waiting(message, 0.0).line not in behind]
+            for fault in ("bus.cut", "crash.bus.during_publish"):
+                if self._faults.strikes(fault):
+                    self._take_a_part(rest)
+                    if fault == "bus.cut":
+                        raise BrokerUnavailable("simulated: the connection broke; some were taken")
+                    raise Crash(fault)
+            if first == len(outcomes):
+                last = len(messages) if is_ahead else first + portion
+                outcomes += [self._take(message, behind) for message in messages[first:last]]
+            told = list(zip(messages, outcomes, strict=False))[first : first + portion]
+            self.confirmed.update(message.event_id for message, outcome in told if outcome is None)
+            self._counts["portions.later"] += first > 0
+            settled([outcome for _, outcome in told])
         return outcomes
 
     def _take(self, message: Message, behind: set[tuple[str, str]]) -> str | None:
@@ -217,8 +226,10 @@ class SimulatedBus:
 class _Publisher:
     bus: SimulatedBus
 
-    def publish(self, messages: Sequence[Message]) -> list[str | None]:
-        return self.bus.publish(messages)
+    def publish(
+        self, messages: Sequence[Message], *, portion: int = PORTION, settled: Settled = nobody
+    ) -> list[str | None]:
+        return self.bus.publish(messages, portion, settled)
 
     def is_alive(self) -> bool:
         return True

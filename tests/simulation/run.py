@@ -195,9 +195,9 @@ class Run:
         """One batch out; sometimes another process believes itself the leader at the same time."""
         if self.faults.strikes("bus.second_leader"):
             second = node.assembly.relay(self.alliance.bus.publisher())
-            self.alliance.bus.in_between = lambda: self._come_between(second.publish_batch)
+            self.alliance.bus.in_between = lambda: self._come_between(second.publish_waiting)
         try:
-            confirmed, refused = node.relay.publish_batch()
+            confirmed, refused = node.relay.publish_waiting()
         finally:
             self.alliance.bus.in_between = _nobody
         self.counts["events.published"] += confirmed

@@ -80,7 +80,7 @@ def _last_votes(run: Run) -> bool:
 def _relay(_run: Run, node: Node) -> bool:
     if not _unsent(node):
         return False
-    confirmed, refused = node.relay.publish_batch()
+    confirmed, refused = node.relay.publish_waiting()
     require(not refused, "refused without a fault", node.name)
     return confirmed > 0
 

@@ -86,7 +86,7 @@ def _complain(text: str) -> None:
 def _step(alliance: Alliance) -> bool:
     moved = False
     for node in alliance.nodes.values():
-        moved |= node.relay.publish_batch() != (0, 0)
+        moved |= node.relay.publish_waiting() != (0, 0)
         moved |= bool(alliance.bus.deliver(f"{node.name}.inbox", 100))
         moved |= node.consumer.retry_due() > 0
     return moved

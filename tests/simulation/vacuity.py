@@ -17,6 +17,7 @@ WANTED: Mapping[str, float] = {
     "bus.unavailable": 100,
     "bus.acknowledgement_lost": 60,
     "relay.overlaps": 40,
+    "portions.later": 100,
     "applications.admitted": 50,
     "applications.refused": 60,
     "applications.withdrawn": 50,

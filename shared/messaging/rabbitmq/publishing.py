@@ -12,7 +12,7 @@ from pika.channel import Channel
 from shared.messaging.rabbitmq.link import EXCHANGE, Link
 from shared.messaging.rabbitmq.properties import properties_of
 from shared.messaging.rabbitmq.window import Window
-from shared.messaging.transport import BrokerUnavailable, Message
+from shared.messaging.transport import PORTION, BrokerUnavailable, Message, Settled, nobody
 
 #: How long a batch may wait without a single confirm, in seconds. Persistent messages take up to some hundred ms; longer
 #: means an alarm or a dead link, and the relay tries again.
@@ -24,25 +24,56 @@ REFUSED = "refused by the broker (queue full or failing)"
 
 
 class _Batch:
-    """A window, and the caller who waits for it."""
+    """A window, and the caller who follows it in another thread than that which settles it."""
 
     def __init__(self, messages: Sequence[Message]) -> None:
         self.window = Window(messages)
-        self.done = threading.Event()
         self.failure: str | None = None
+        self._has_ended = False
+        self._told = 0
+        #: How far the window's front must have come before the caller is woken.
+        self._wanted = 0
+        self._moved = threading.Event()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether every outcome is known, or no other will be."""
+        return self._has_ended
 
     def fail(self, reason: str) -> None:
         self.failure = self.failure or reason
-        self.done.set()
+        self.end()
 
-    def wait(self) -> bool:
-        """Until all is settled or lost. False: confirms have stopped coming."""
-        settled = 0
-        while not self.done.wait(CONFIRM_SECONDS):
-            if settled == self.window.settled:
-                return False
-            settled = self.window.settled
-        return True
+    def end(self) -> None:
+        self._has_ended = True
+        self._moved.set()
+
+    def note_settled(self) -> None:
+        """Some messages have been settled, not yet all."""
+        if self.window.front >= self._wanted:
+            self._moved.set()
+
+    def follow(self, portion: int, settled: Settled) -> bool:
+        """Tell of each portion, until all is settled or lost. False: confirms have stopped coming."""
+        looked = 0
+        while True:
+            self._moved.clear()
+            self._wanted = self._told + portion
+            # In this order: what is settled when the end is seen is all that will ever be.
+            has_ended, front = self._has_ended, self.window.front
+            if front >= self._wanted or (has_ended and front > self._told):
+                self._tell(min(front, self._wanted), settled)
+            elif has_ended:
+                return True
+            elif not self._moved.wait(CONFIRM_SECONDS):
+                if looked == self.window.settled:
+                    return False
+                looked = self.window.settled
+
+    def _tell(self, end: int, settled: Settled) -> None:
+        outcomes = self.window.outcomes[self._told : end]
+        self._told = end
+        settled(outcomes)
 
 
 class RabbitPublisher(Link):
@@ -56,7 +87,9 @@ class RabbitPublisher(Link):
         self._started = False
         self._one_batch = threading.Lock()
 
-    def publish(self, messages: Sequence[Message]) -> list[str | None]:
+    def publish(
+        self, messages: Sequence[Message], *, portion: int = PORTION, settled: Settled = nobody
+    ) -> list[str | None]:
         """See the port."""
         if not messages:
             return []
@@ -70,7 +103,7 @@ class RabbitPublisher(Link):
             batch = self._batch = _Batch(messages)
             if not self.call(lambda: self._begin(batch)):
                 raise BrokerUnavailable("the connection was lost before sending")
-            if not batch.wait():
+            if not batch.follow(portion, settled):
                 # Its confirms may still come; on a new connection they cannot be mistaken for another batch's.
                 self.drop("confirms did not come in time")
                 raise BrokerUnavailable("the broker did not confirm in time")
@@ -108,7 +141,7 @@ class RabbitPublisher(Link):
     def _begin(self, batch: _Batch) -> None:
         if self._channel is None or not self._channel.is_open:
             batch.fail("the channel was lost before sending")
-        if batch.done.is_set():
+        if batch.has_ended:
             # Lost meanwhile, with the connection before this one, and the caller told so.
             return
         self._send(batch.window, batch.window.begin(self._last_tag + 1))
@@ -139,4 +172,6 @@ class RabbitPublisher(Link):
             self._send(batch.window, following)
         elif batch.window.is_settled:
             self._batch = None
-            batch.done.set()
+            batch.end()
+            return
+        batch.note_settled()

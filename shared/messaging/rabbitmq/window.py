@@ -16,9 +16,12 @@ class Window:
 
     def __init__(self, messages: Sequence[Message]) -> None:
         self.messages = messages
-        #: For each message None, or why it was not taken. True only once the window is settled.
+        #: For each message None, or why it was not taken. True only of those that are settled.
         self.outcomes: list[str | None] = [None] * len(messages)
         self.settled = 0
+        #: How many messages from the first on are settled without a gap.
+        self.front = 0
+        self._settled_indices = bytearray(len(messages))
         self._indices = {message.event_id: index for index, message in enumerate(messages)}
         assert len(self._indices) == len(messages), "an id twice in one batch"
         #: Where the next message of the same subject stands.
@@ -67,20 +70,21 @@ class Window:
     def settle(self, tag: int, *, multiple: bool, refusal: str | None) -> list[int]:
         """The broker has confirmed or refused a tag, or all up to it. Returns what to send now."""
         place = tag - self._first_tag
-        if not multiple:
-            return self._settle_place(place, refusal)
         following: list[int] = []
-        for each in range(self._floor, min(place + 1, len(self._sent))):
+        for each in range(self._floor if multiple else place, min(place + 1, len(self._sent))):
             following += self._settle_place(each, refusal)
-        self._floor = max(self._floor, place + 1)
+        if multiple:
+            self._floor = max(self._floor, place + 1)
+        gap = self._settled_indices.find(0, self.front)
+        self.front = len(self.messages) if gap < 0 else gap
         return following
 
     def _settle_place(self, place: int, refusal: str | None) -> list[int]:
-        if not 0 <= place < len(self._sent) or not self._is_open[place]:
+        if place < 0 or not self._is_open[place]:
             return []
         self._is_open[place] = False
-        self.settled += 1
         index = self._sent[place]
+        self._note_settled(index)
         if refusal is not None:
             self.outcomes[index] = refusal
         if self.outcomes[index] is not None:
@@ -93,5 +97,9 @@ class Window:
         following = self._following.get(index)
         while following is not None:
             self.outcomes[following] = BEHIND_A_REFUSED
-            self.settled += 1
+            self._note_settled(following)
             following = self._following.get(following)
+
+    def _note_settled(self, index: int) -> None:
+        self._settled_indices[index] = True
+        self.settled += 1

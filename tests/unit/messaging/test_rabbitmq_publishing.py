@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import MagicMock
@@ -13,8 +13,8 @@ import pytest
 
 from shared.messaging.rabbitmq import publishing as publishing_module
 from shared.messaging.rabbitmq.publishing import REFUSED, RabbitPublisher
-from shared.messaging.transport import BrokerUnavailable, Message
-from tests.waiting import wait_until
+from shared.messaging.transport import PORTION, BrokerUnavailable, Message
+from tests.waiting import stays, wait_until
 
 MESSAGES = [Message(f"e{number}", "alpha.word.said", f"s-{number}", b"{}") for number in range(3)]
 
@@ -53,14 +53,15 @@ class Wire:
 class Publishing:
     """A call of `publish` in a thread of its own, and what came of it."""
 
-    def __init__(self, publisher: RabbitPublisher, messages: list[Message]) -> None:
+    def __init__(self, publisher: RabbitPublisher, messages: list[Message], portion: int = PORTION) -> None:
         self.outcome: object = None
-        self._thread = threading.Thread(target=self._run, args=(publisher, messages))
+        self.told: list[Sequence[str | None]] = []
+        self._thread = threading.Thread(target=self._run, args=(publisher, messages, portion))
         self._thread.start()
 
-    def _run(self, publisher: RabbitPublisher, messages: list[Message]) -> None:
+    def _run(self, publisher: RabbitPublisher, messages: list[Message], portion: int) -> None:
         try:
-            self.outcome = publisher.publish(messages)
+            self.outcome = publisher.publish(messages, portion=portion, settled=self.told.append)
         except BrokerUnavailable as error:
             self.outcome = str(error)
 
@@ -115,6 +116,43 @@ def test_confirms_that_trickle_in_are_waited_for(wire: Wire) -> None:
             )  # the time itself is the subject: more than one wait, each with a confirm in it
 
     assert publishing.result() == [None] * 3
+
+
+def test_a_portion_is_told_as_soon_as_it_is_settled_without_a_gap(wire: Wire) -> None:
+    publishing = Publishing(wire.publisher, MESSAGES, portion=2)
+    begun(wire)
+
+    wire.answer(2)
+    wire.answer(3)
+    stays(lambda: publishing.told == [], "the first is still on its way", seconds=0.05)
+
+    wire.answer(1, pika.spec.Basic.Nack)
+    assert publishing.result() == [REFUSED, None, None]
+    assert publishing.told == [[REFUSED, None], [None]]
+
+
+def test_a_portion_is_told_while_those_behind_are_on_their_way(wire: Wire) -> None:
+    publishing = Publishing(wire.publisher, MESSAGES, portion=1)
+    begun(wire)
+
+    wire.answer(2, multiple=True)
+    wait_until(lambda: publishing.told == [[None], [None]], "two of three")
+
+    wire.answer(3)
+    assert publishing.result() == [None] * 3
+    assert publishing.told == [[None]] * 3
+
+
+def test_what_was_settled_when_the_connection_was_lost_is_told_before(wire: Wire) -> None:
+    publishing = Publishing(wire.publisher, MESSAGES)
+    begun(wire)
+
+    wire.answer(1)
+    wire.answer(3)
+    wire.publisher._channel_lost("cut")
+
+    assert publishing.result() == "cut"
+    assert publishing.told == [[None]]
 
 
 def test_a_connection_lost_on_the_way_leaves_the_outcome_unknown(wire: Wire) -> None:

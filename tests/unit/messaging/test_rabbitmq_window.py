@@ -51,6 +51,26 @@ def test_the_first_of_each_subject_leaves_at_once_and_the_next_after_its_confirm
     assert broker.window.outcomes == [None] * 4
 
 
+def test_the_front_moves_on_when_the_gap_closes() -> None:
+    broker = Broker("a", "b", "c", "d")
+    fronts = []
+    for number in (1, 0, 3, 2):
+        broker.answer(number)
+        fronts.append(broker.window.front)
+
+    assert fronts == [0, 2, 2, 4]
+
+
+def test_what_is_held_back_counts_for_the_front() -> None:
+    broker = Broker("a", "a", "b", "a")
+
+    broker.answer(0, refusal="full")
+    assert broker.window.front == 2
+
+    broker.answer(1, multiple=True)
+    assert broker.window.front == 4
+
+
 def test_behind_a_refused_one_nothing_of_its_subject_is_sent() -> None:
     broker = Broker("a", "a", "b", "a")
 

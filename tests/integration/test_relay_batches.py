@@ -1,0 +1,145 @@
+"""How the relay goes through what it has found: a batch after the other, each marked while the rest is on its way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import pytest
+
+from shared.messaging.outbox import outbox
+from shared.messaging.relay import Relay
+from shared.messaging.transport import PORTION, BrokerUnavailable, Message, Settled, nobody
+from shared.runtime.failpoints import Failpoints
+from tests.builders.kernel import SAID, WHISPERED, Kernel, kernel_on, word_of
+from tests.builders.publisher import FakePublisher, relay_of
+
+
+@pytest.fixture
+def kernel(empty_database_url: str) -> Iterator[Kernel]:
+    with kernel_on(empty_database_url) as made:
+        yield made
+
+
+class RecordingFailpoints(Failpoints):
+    """Notes the seams reached, and with what."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reached: list[tuple[str, list[str]]] = []
+
+    def reach(self, seam: str, details: Iterable[str] = ()) -> None:
+        self.reached.append((seam, list(details)))
+
+
+def test_the_relay_hands_on_what_the_row_says_a_batch_at_a_time(kernel: Kernel) -> None:
+    publisher = FakePublisher(kernel)
+    for n in range(5):
+        kernel.say(f"{n}", subject=f"s-{n}")
+
+    assert relay_of(kernel, publisher, batch=3).publish_waiting() == (5, 0)
+
+    first = min(kernel.rows(outbox), key=lambda row: row["position"])
+    assert publisher.messages[0] == Message(
+        first["event_id"], first["type"], first["subject"], first["envelope"].encode()
+    )
+    assert [word_of(message.body) for message in publisher.messages] == ["0", "1", "2", "3", "4"]
+
+
+def test_the_relay_passes_every_seam_with_the_types_of_its_batch(kernel: Kernel) -> None:
+    failpoints = RecordingFailpoints()
+    kernel.say("aloud")
+    kernel.say("psst", subject="s-2", event_type=WHISPERED)
+
+    Relay(kernel.units, FakePublisher(kernel), failpoints, 50).publish_waiting()
+
+    types = [SAID, WHISPERED]
+    assert failpoints.reached == [
+        ("relay.before_publish", types),
+        ("relay.after_confirm", types),
+        ("relay.after_mark", types),
+    ]
+
+
+def test_marking_wakes_nobody(kernel: Kernel) -> None:
+    kernel.say("word")
+    bell = kernel.wakeups.listener()
+
+    relay_of(kernel, FakePublisher(kernel)).publish_waiting()
+
+    assert not bell.is_set()
+
+
+def test_a_publisher_that_answers_for_more_messages_than_it_got_marks_nothing(kernel: Kernel) -> None:
+    class Confused(FakePublisher):
+        def _take(self, messages: Sequence[Message]) -> list[str | None]:
+            return [*super()._take(messages), None]
+
+    kernel.say("one", subject="a")
+    kernel.say("two", subject="b")
+
+    with pytest.raises(ValueError, match="zip"):
+        relay_of(kernel, Confused(kernel)).publish_waiting()
+    assert [row["sent_at"] for row in kernel.rows(outbox)] == [None, None]
+
+
+def sent_words(kernel: Kernel) -> list[str]:
+    """What is marked as sent, in the order of the feed."""
+    rows = sorted((row for row in kernel.rows(outbox) if row["sent_at"]), key=lambda row: row["feed_number"])
+    return [word_of(row["envelope"].encode()) for row in rows]
+
+
+def test_what_is_confirmed_is_marked_while_the_rest_is_on_its_way(kernel: Kernel) -> None:
+    marked: list[int] = []
+
+    class Watched(FakePublisher):
+        def publish(
+            self, messages: Sequence[Message], *, portion: int = PORTION, settled: Settled = nobody
+        ) -> list[str | None]:
+            def watched(outcomes: Sequence[str | None]) -> None:
+                settled(outcomes)
+                marked.append(len(sent_words(kernel)))
+
+            return super().publish(messages, portion=portion, settled=watched)
+
+    for n in range(7):
+        kernel.say(f"{n}", subject=f"s-{n}")
+
+    assert relay_of(kernel, Watched(kernel), batch=3).publish_waiting() == (7, 0)
+    assert marked == [3, 6, 7]
+
+
+def test_what_was_confirmed_before_the_connection_broke_is_not_sent_again(kernel: Kernel) -> None:
+    publisher = FakePublisher(kernel)
+    relay = relay_of(kernel, publisher, batch=2)
+    for n in range(6):
+        kernel.say(f"{n}", subject=f"s-{n}")
+
+    publisher.breaks_after = 4
+    with pytest.raises(BrokerUnavailable):
+        relay.publish_waiting()
+    assert sent_words(kernel) == ["0", "1", "2", "3"]
+
+    publisher.breaks_after = None
+    publisher.words.clear()
+    assert relay.publish_waiting() == (2, 0)
+    assert publisher.words == ["4", "5"]
+
+
+def test_one_look_takes_four_batches_and_no_more(kernel: Kernel) -> None:
+    publisher = FakePublisher(kernel)
+    relay = relay_of(kernel, publisher, batch=2)
+    for n in range(9):
+        kernel.say(f"{n}", subject=f"s-{n}")
+
+    assert relay.publish_waiting() == (8, 0)
+    assert relay.publish_waiting() == (1, 0)
+
+
+def test_between_two_batches_the_relay_gives_a_sign_of_life(kernel: Kernel) -> None:
+    signs: list[int] = []
+    for n in range(5):
+        kernel.say(f"{n}", subject=f"s-{n}")
+
+    relay_of(kernel, FakePublisher(kernel), batch=2).publish_waiting(lambda: signs.append(len(sent_words(kernel))))
+
+    assert signs == [2, 4]
