@@ -81,6 +81,9 @@ def _relay(_run: Run, node: Node) -> bool:
     if not _unsent(node):
         return False
     confirmed, refused = node.relay.publish_waiting()
+    if not confirmed and not refused:
+        # The round that passed over what was refused has ended; the next one tries it again.
+        confirmed, refused = node.relay.publish_waiting()
     require(not refused, "refused without a fault", node.name)
     return confirmed > 0
 
