@@ -262,6 +262,15 @@ def test_what_the_told_one_raises_comes_out_and_the_way_stays_open(publisher: Pu
     wait_until(lambda: set(heard.words) == {f"{n}" for n in range(6)}, "each at least once")
 
 
+def test_a_publisher_is_alive_before_its_first_message_and_after(publisher: Publisher, subscribe: Subscribe) -> None:
+    assert publisher.is_alive()
+
+    subscribe("aloud.inbox", [SAID])
+    send(publisher, [message_of("first")])
+
+    assert publisher.is_alive()
+
+
 def test_nothing_to_publish_is_nothing_confirmed(publisher: Publisher) -> None:
     assert publisher.publish([]) == []
 
