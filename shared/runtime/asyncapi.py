@@ -11,6 +11,7 @@ from typing import Any
 
 from shared.messaging.contracts import EVERYTHING, Published, json_schema
 from shared.messaging.envelope import SEQUENCE_DIGITS, SPEC_VERSION, schema_of, source_of
+from shared.messaging.rabbitmq.layout import SLOT_HEADER, SLOTS
 from shared.messaging.rabbitmq.link import EXCHANGE, QUEUE_ARGUMENTS
 from shared.messaging.transport import queue_of
 from shared.runtime.service import Service
@@ -38,6 +39,7 @@ def asyncapi_document(services: Sequence[Service], version: str) -> dict[str, An
             "messages": {_name(*each): _message(*each) for each in _said(services)},
             "schemas": {
                 "envelope": _envelope(),
+                "headers": _headers(),
                 **{_name(*each): _data(*each) for each in _said(services)},
             },
             "securitySchemes": {
@@ -185,6 +187,7 @@ def _message(event_type: str, contract: Published) -> dict[str, Any]:
         "title": f"{event_type}, version {contract.major}",
         "summary": f"{contract.summary.rstrip('.')}.{article}",
         "contentType": CONTENT_TYPE,
+        "headers": {"$ref": "#/components/schemas/headers"},
         "correlationId": {"location": "$message.payload#/correlationid", "description": "The story it belongs to."},
         "payload": {
             "allOf": [
@@ -219,6 +222,23 @@ def _tolerant(schema: Any) -> Any:
             if not (name == "additionalProperties" and value is False)
         }
     return [_tolerant(each) for each in schema] if isinstance(schema, list) else schema
+
+
+def _headers() -> dict[str, Any]:
+    return {
+        "title": "AMQP headers",
+        "type": "object",
+        "required": [SLOT_HEADER],
+        "properties": {
+            SLOT_HEADER: {
+                "type": "integer",
+                "minimum": 0,
+                "maximum": SLOTS - 1,
+                "description": f"CRC-32 of the subject's UTF-8, modulo {SLOTS}: the same for all events of a subject. A receiver that "
+                "shares events out over several queues by it, with a headers exchange, keeps the order of each subject.",
+            }
+        },
+    }
 
 
 def _envelope() -> dict[str, Any]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 import json
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pika
 import pytest
 import yaml
 from jsonschema import Draft7Validator
@@ -15,6 +17,8 @@ from jsonschema import Draft7Validator
 from shared.errors import Invalid
 from shared.messaging.contracts import EVERYTHING
 from shared.messaging.envelope import encode, parse
+from shared.messaging.rabbitmq.properties import properties_of
+from shared.messaging.transport import Message
 from tests.contracts.samples import SAMPLES, SERVICES, Sample, every_sample
 
 ROOT = Path(__file__).parents[2]
@@ -75,6 +79,18 @@ def test_the_official_schema_notices_nonsense_in_a_binding(path: tuple[str, ...]
     node[path[-1]] = nonsense
 
     assert not OFFICIAL.is_valid(broken)
+
+
+def test_an_event_goes_out_with_the_headers_that_are_described() -> None:
+    described = Draft7Validator(DOCUMENT["components"]["schemas"]["headers"])
+    encoded = b"".join(properties_of(Message("e-1", "finance.entry.posted", "账户-1", b"")).encode())
+
+    headers = pika.BasicProperties().decode(encoded).headers
+
+    assert described.is_valid(headers)
+    assert headers == {"slot": zlib.crc32("账户-1".encode()) % 16}
+    assert not described.is_valid({"slot": 16})
+    assert not described.is_valid({})
 
 
 def test_every_reference_leads_somewhere() -> None:
