@@ -95,13 +95,7 @@ def build(
 
 def encode(envelope: Mapping[str, Any]) -> str:
     """The text that is stored in the outbox and published, byte for byte the same."""
-    return json.dumps(envelope, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_plain)
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, datetime):
-        return rfc3339(value)
-    raise TypeError(f"not JSON: {type(value).__name__}")
+    return json.dumps(envelope, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def _refuse_constant(name: str) -> None:

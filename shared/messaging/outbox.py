@@ -177,11 +177,6 @@ def mark_sent(work: UnitOfWork, positions: Sequence[int]) -> None:
     count_up(work.connection, outbox_feed, {"id": FEED}, "head", by=marked.rowcount)
 
 
-def is_sent(reading: Reading, event_id: str) -> bool:
-    """Whether the broker has confirmed this event."""
-    return reading.scalar(sa.select(outbox.c.sent_at).where(outbox.c.event_id == event_id)) is not None
-
-
 def outbox_state(reading: Reading) -> dict[str, float]:
     """For metrics: `pending` unsent events and the age of the oldest in seconds."""
     row = reading.one(

@@ -183,12 +183,8 @@ class Layouts:
     def _connected(self) -> Iterator[_Room]:
         try:
             # Of several brokers, pika tries one after the other.
-            connection = BlockingConnection(self._brokers)
-            try:
+            with BlockingConnection(self._brokers) as connection:
                 yield _Room(connection)
-            finally:
-                if connection.is_open:
-                    connection.close()
         except (AMQPError, OSError) as error:
             raise BrokerUnavailable(said(error)) from error
 
