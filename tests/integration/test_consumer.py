@@ -284,6 +284,27 @@ def test_an_event_behind_a_later_one_that_had_its_effect_is_parked_and_never_app
     assert consumer.counts.parked == 1
 
 
+def test_an_event_whose_turn_comes_after_a_later_one_had_its_effect_is_parked(kernel: Kernel) -> None:
+    # given the third of a subject with its effect, the second parked for its order, and the first waiting
+    consumer = kernel.consumer()
+    first = body_of("first", sequence=1, id="first")
+    consumer.accept([body_of("third", sequence=3, id="third")])
+    consumer.accept([body_of("second", sequence=2, id="second")])
+    consumer.accept([first])
+    assert states(kernel) == {"third": DONE, "second": PARKED, "first": DEFERRED}
+
+    # when its turn comes: nothing before it is open
+    assert consumer.retry_due() == 1
+
+    # then it is parked as well, whole, and not applied behind the third
+    assert kernel.words() == ["third"]
+    [row] = [row for row in kernel.rows(inbox) if row["event_id"] == "first"]
+    assert (row["state"], row["attempts"], row["next_attempt_at"]) == (PARKED, 0, None)
+    assert row["reason"].startswith("event.out_of_order")
+    assert bytes(row["body"]) == first
+    assert (consumer.counts.done, consumer.counts.parked) == (1, 2)
+
+
 def test_the_order_within_a_batch_counts_like_that_between_batches(kernel: Kernel) -> None:
     kernel.consumer().accept([body_of("second", sequence=2, id="b"), body_of("first", sequence=1, id="a")])
 

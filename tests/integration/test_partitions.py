@@ -8,7 +8,6 @@ import threading
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pika
 import pytest
@@ -17,8 +16,7 @@ from shared.messaging.rabbitmq import RabbitMQ
 from shared.messaging.rabbitmq.layout import Found, Layouts, queues_of, slot_of
 from shared.messaging.transport import BrokerUnavailable, Message, Publisher, Subscription
 from tests.builders.kernel import SAID, WHISPERED, message_of, word_of
-from tests.servers import Broker, VirtualHost
-from tests.servers.definitions import production_room
+from tests.servers import VirtualHost
 from tests.waiting import stays, wait_until
 
 pytestmark = pytest.mark.rabbitmq
@@ -188,6 +186,7 @@ def test_a_dead_workers_partitions_are_taken_over_in_order(service: Service) -> 
     bus_of(service.room, 4).declare(QUEUE, PATTERNS)
     dying = service.start(4, prefers=[0, 2])
     service.start(4, prefers=[1, 3])
+    wait_until(lambda: all(service.room.consumers_of(each) == 2 for each in queues_of(QUEUE, 4)), "each at its half")
     service.send(400)
     service.expect_everything()
     dying.running.clear()
@@ -333,50 +332,31 @@ def test_a_partition_deleted_under_its_workers_is_made_again(service: Service) -
     service.expect_everything()
 
 
-def has_only(layouts: Layouts, queues: frozenset[str]) -> bool:
-    """Whether these are all the queues there are, and no change is under way."""
-    found = layouts.look()
-    return found.queues == queues and found.under_way is None
+def test_an_old_marker_in_a_queue_in_force_removes_nothing(service: Service) -> None:
+    # given a process that was held up over a change long past, and now marks a queue that has come into force again
+    bus_of(service.room, 2).declare(QUEUE, PATTERNS)
+    service.start(2)
+    service.send(100)
+    with pika.BlockingConnection(_parameters(service.room)) as connection:
+        for queue in queues_of(QUEUE, 2):
+            Layouts([_parameters(service.room)], QUEUE, PATTERNS)._mark(connection.channel(), queue)
 
+    # when its workers have come upon the markers
+    service.send(100)
+    service.expect_everything()
 
-def has_limits(room: VirtualHost, queues: frozenset[str]) -> bool:
-    """Whether the inbox's policy holds for these queues, and no others."""
-    return {each["name"] for each in room.queues() if each.get("policy") == "membership-inbox"} == queues
+    # then the queues stand, and nothing is left in them for whoever comes next
+    assert is_laid_out(service, 2)
+    for worker in service.workers:
+        service.stop(worker)
+    with pika.BlockingConnection(_parameters(service.room)) as connection:
+        channel = connection.channel()
 
+        def left() -> int:
+            found = [channel.queue_declare(queue, passive=True) for queue in queues_of(QUEUE, 2)]
+            return sum(each.method.message_count for each in found)
 
-def test_partitions_work_with_the_rights_and_limits_that_production_gives(broker: Broker, tmp_path: Path) -> None:
-    with production_room(broker, tmp_path) as room:
-        # given a service with the rights of its own user, on one queue
-        patterns = ["finance.invoice.issued"]
-
-        def bus(partitions: int, user: str = "membership") -> RabbitMQ:
-            return RabbitMQ(
-                room.url_of(user), heartbeat_seconds=20, blocked_seconds=10, prefetch=40, partitions=partitions
-            )
-
-        name = "membership.inbox"
-        bus(1).declare(name, patterns)
-        heard: list[bytes] = []
-        subscription = bus(1).subscribe(name, patterns, heard.extend)
-        publisher = bus(1, "finance").publisher()
-        layouts = Layouts([pika.URLParameters(room.url_of("membership"))], name, patterns)
-
-        # when the number of its partitions changes
-        for number, partitions in enumerate((4, 2, 1)):
-            bus(partitions).declare(name, patterns)
-            queues = frozenset(queues_of(name, partitions))
-            wait_until(functools.partial(has_only, layouts, queues), f"{partitions} partitions")
-            message = Message(str(number), patterns[0], f"s-{number}", str(number).encode())
-            assert publisher.publish([message]) == [None]
-
-            # then each has the limits of the inbox, and nobody else may touch it
-            wait_until(functools.partial(has_limits, room, queues), "the policy on every partition")
-            with pytest.raises(BrokerUnavailable, match="ACCESS_REFUSED"):
-                bus(1, "finance").declare(queues_of(name, partitions)[0], patterns)
-
-        wait_until(lambda: heard == [b"0", b"1", b"2"], "every event")
-        subscription.stop()
-        publisher.close()
+        wait_until(lambda: left() == 0, "both markers to be settled")
 
 
 def test_a_subscription_counts_as_dead_when_one_of_its_partitions_does(service: Service) -> None:

@@ -199,14 +199,20 @@ def test_what_keeps_a_rebuild_from_mending_is_said(
 def test_a_long_list_of_differences_ends_with_a_count(
     without_test_key: Bus, run: Command, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    # given an empty archive
+    # given an archive in which every event was forged, and as many invented as are told one by one
     notifications = without_test_key.assemblies["notifications"]
     with notifications.reading() as reading:
-        rows = reading.scalar(sa.select(sa.func.count()).select_from(archive))
+        forged = [row._asdict() for row in reading.all(sa.select(archive))]
+    assert len(forged) < SHOWN_MAX
     change(notifications, sa.update(archive).values(article="forged", subject="forged"))
+    invented = [{**forged[0], "event_id": f"invented-{number}"} for number in range(SHOWN_MAX)]
+    change(notifications, sa.insert(archive).values(invented))
+    capsys.readouterr()
+
     assert run(run_rebuild, "notifications") == 1
 
     said = capsys.readouterr().out
-    assert said.count("'forged' →") == 2 * min(rows, SHOWN_MAX)
-    assert (f"… and {rows - SHOWN_MAX} more rows." in said) == (rows > SHOWN_MAX)
-    assert f"archive: {rows} rows differ." in said
+    assert said.count("'forged' →") == 2 * len(forged)
+    assert said.count("archive invented-") == SHOWN_MAX - len(forged)
+    assert f"… and {len(forged)} more rows." in said
+    assert f"archive: {len(forged) + SHOWN_MAX} rows differ." in said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,9 +13,10 @@ from services.finance.tables import accounts
 from services.meetings.tables import ballots, offices, roll_entries, units
 from services.notifications.tables import archive, subscription_patterns, subscriptions
 from shared.errors import Conflict
+from shared.messaging.feed import Page
 from shared.messaging.inbox import inbox
 from shared.messaging.outbox import outbox
-from shared.messaging.rebuilding import Rebuilt
+from shared.messaging.rebuilding import SHOWN_MAX, Rebuilt
 from shared.runtime.assembly import Assembly
 from shared.runtime.feeds import rebuild_projections, services_heard
 from tests.deployment.addresses import SERVICES
@@ -159,6 +161,61 @@ def test_events_that_had_no_effect_yet_are_told_and_not_taken_for_faults(allianc
     # then the account's absence is no difference: its event is still to come
     assert found.waiting == 1
     assert found.differences == []
+
+
+def test_a_service_that_has_had_nothing_yet_waits_for_everything_and_is_at_fault_in_nothing(alliance: Bus) -> None:
+    # given an archive to which no event has come yet
+    notifications = alliance.assemblies["notifications"]
+    change(notifications, sa.delete(archive))
+    change(notifications, sa.delete(inbox))
+    told = sum(len(rows(assembly, outbox)) for assembly in alliance.assemblies.values())
+
+    # when it is rebuilt from every feed
+    found = rebuild_projections(notifications, alliance.feeds(), swap=False, report=lambda _numbers: None)
+
+    # then all there is still has to come
+    assert (found.waiting, found.played) == (told, 0)
+    assert told > 45
+    assert rows(notifications, archive) == []
+    assert [each for each in found.differences if each.table == "archive"] == []
+
+
+class Sealed:
+    """A feed that nobody may read."""
+
+    service = "member"
+
+    def page(self, after: int, types: Sequence[str]) -> Page:
+        """See the port."""
+        raise AssertionError(f"read from {after}: {types}")
+
+
+def test_a_feed_of_which_nothing_is_derived_is_not_read(alliance: Bus) -> None:
+    # given that meetings derives from membership's events, and nothing from those of a service with half that name
+    meetings = alliance.assemblies["meetings"]
+
+    found = rebuild_projections(
+        meetings, [Sealed(), *alliance.feeds("membership")], swap=False, report=lambda _numbers: None
+    )
+
+    assert found.is_whole
+    assert found.differences == []
+
+
+def test_of_many_differences_the_first_are_kept_and_all_are_counted(alliance: Bus) -> None:
+    # given an archive with more invented events than are told one by one
+    notifications = alliance.assemblies["notifications"]
+    [event, *_] = before = rows(notifications, archive)
+    invented = [{**event, "event_id": f"invented-{number}"} for number in range(SHOWN_MAX + 1)]
+    change(notifications, sa.insert(archive).values(invented))
+
+    # when it is rebuilt, with mending
+    found = rebuilt(alliance, "notifications", swap=True)
+
+    # then the first are named, all are counted, and all are gone
+    assert len(found.differences) == SHOWN_MAX
+    assert found.counts["archive"] == found.differ == found.mended == SHOWN_MAX + 1
+    assert rows(notifications, archive) == before
 
 
 def test_an_event_that_is_played_before_its_prerequisite_gets_its_turn_after_it(alliance: Bus) -> None:

@@ -39,7 +39,8 @@ def test_missing_is_what_the_broker_says_does_not_exist(error: Exception, *, exp
 @pytest.fixture
 def broker(monkeypatch: pytest.MonkeyPatch) -> MagicMock:
     """A connection that answers every question as the test sets it."""
-    connection = MagicMock(is_open=True)
+    connection = MagicMock()
+    connection.__enter__.return_value = connection
     monkeypatch.setattr(layout_module, "BlockingConnection", lambda _brokers: connection)
     return connection
 
@@ -63,7 +64,7 @@ def test_where_nothing_exists_nothing_is_found(broker: MagicMock) -> None:
     broker.channel().queue_declare = raising(NO_QUEUE)
 
     assert layouts().look() == Found("q", frozenset(), None)
-    broker.close.assert_called_once()
+    broker.__exit__.assert_called_once()
 
 
 @pytest.mark.parametrize("error", [NODE_AWAY, REFUSED])
@@ -76,15 +77,11 @@ def test_trouble_with_a_queue_is_not_taken_for_its_absence(broker: MagicMock, er
 
 
 def test_a_connection_lost_while_looking_is_an_unavailable_broker(broker: MagicMock) -> None:
-    def lose(*_: object, **__: object) -> None:
-        broker.is_open = False
-        raise AMQPConnectionError("cut")
-
-    broker.channel().exchange_declare = lose
+    broker.channel().exchange_declare = raising(AMQPConnectionError("cut"))
 
     with pytest.raises(BrokerUnavailable, match="cut"):
         layouts().look()
-    broker.close.assert_not_called()
+    broker.__exit__.assert_called_once()
 
 
 def test_a_marker_of_a_change_that_is_over_removes_nothing(broker: MagicMock) -> None:
