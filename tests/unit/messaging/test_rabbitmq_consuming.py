@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
+from typing import Any
 from unittest.mock import MagicMock
 
 import pika
@@ -221,6 +223,33 @@ def test_stopping_in_the_middle_of_a_batch_lets_it_end_and_takes_no_other(line: 
 
     assert line.taken == [[b"a"]]
     channel.basic_ack.assert_called_once_with(1, multiple=True)
+    assert not line.subscription.is_alive()
+
+
+def test_a_stop_that_comes_while_a_batch_is_collected_lets_it_be_stored_and_acknowledged(line: Line) -> None:
+    # given a handler that is stopped just as it has begun to collect
+    class StoppedAtOnce(queue.SimpleQueue[Any]):
+        def get_nowait(self) -> Any:
+            line.subscription.begin_stop()
+            return super().get_nowait()
+
+    line.may_leave.clear()
+    channel, deliver = line.open_channel()
+    deliver(1, b"a")
+    assert line.entered.wait(10)
+    line.subscription._arrived = StoppedAtOnce()
+    for tag, body in ((2, b"b"), (3, b"c")):
+        line.subscription._arrived.put(
+            consuming_module._Delivery(line.subscription._epoch, tag, "alpha.word.said", body)
+        )
+
+    # when it comes to what is there
+    line.may_leave.set()
+    line.subscription._handler.join(10)
+
+    # then that is stored and acknowledged, and the handler ends
+    assert line.taken == [[b"a"], [b"b", b"c"]]
+    assert [call.args for call in channel.basic_ack.call_args_list] == [(1,), (3,)]
     assert not line.subscription.is_alive()
 
 

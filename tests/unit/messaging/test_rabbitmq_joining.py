@@ -64,6 +64,21 @@ def test_a_write_stays_below_its_limit_by_a_message_at_most(
     assert b"".join(written).count(b"x" * 400) == 10
 
 
+def test_a_write_leaves_as_soon_as_the_limit_is_reached_and_the_next_ones_are_joined_as_well(
+    written: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(joining, "JOINED_BYTES_MAX", 1_000)
+    connection = open_connection()
+    seen: list[int] = []
+    with connection.joined():
+        for size in (500, 499, 1, 600, 399, 1, 7):
+            connection._adapter_emit_data(b"x" * size)
+            seen.append(len(written))
+
+    assert seen == [0, 0, 1, 1, 1, 2, 2]
+    assert [len(write) for write in written] == [1_000, 1_000, 7]
+
+
 def test_what_was_whole_before_an_error_still_leaves(written: list[bytes]) -> None:
     def fail_after_one(connection: JoiningConnection) -> None:
         with connection.joined():

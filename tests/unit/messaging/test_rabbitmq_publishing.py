@@ -104,20 +104,6 @@ def test_without_a_single_confirm_in_time_the_outcome_is_unknown_and_the_connect
     wire.publisher._connection.close.assert_called_once()  # type: ignore[union-attr]
 
 
-def test_confirms_that_trickle_in_are_waited_for(wire: Wire) -> None:
-    publishing = Publishing(wire.publisher, MESSAGES)
-    begun(wire)
-
-    for tag in (1, 2, 3):
-        wire.answer(tag)
-        if tag < 3:
-            threading.Event().wait(
-                0.12
-            )  # the time itself is the subject: more than one wait, each with a confirm in it
-
-    assert publishing.result() == [None] * 3
-
-
 def test_a_portion_is_told_as_soon_as_it_is_settled_without_a_gap(wire: Wire) -> None:
     publishing = Publishing(wire.publisher, MESSAGES, portion=2)
     begun(wire)
