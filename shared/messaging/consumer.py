@@ -21,7 +21,7 @@ from shared.messaging.contracts import EVERYTHING, Consumed, Reaction, take_view
 from shared.messaging.envelope import Event, parse
 from shared.messaging.inbox import Arrival, Standing
 from shared.messaging.retry import EVENT_DELAYS_SECONDS, delay_seconds
-from shared.persistence.unit_of_work import Cause, UnitOfWork, Units
+from shared.persistence.unit_of_work import UnitOfWork, Units
 from shared.runtime.failpoints import Failpoints
 from shared.runtime.identifiers import Identifiers
 from shared.runtime.logging import get_logger
@@ -97,7 +97,7 @@ class Consumer:
         What is done or discarded stays so. What is deferred is parked: to try it by ourselves would be the next crash.
         """
         batch = [self._take(body) for body in bodies]
-        with self._units.begin(Cause(self._ids.new_id()), quiet=True) as work:
+        with self._units.begin(quiet=True) as work:
             for taken in batch:
                 reason = " ".join(str(each) for each in (Invalid(DEAD_LETTERED), taken.refusal) if each is not None)
                 inbox.put_aside(work, taken.arrival, inbox.PARKED, reason, attempts=0, next_attempt_at=None)
@@ -195,7 +195,7 @@ class Consumer:
         self._add(counts)
 
     def _park_unreadable(self, taken: _Taken) -> None:
-        with self._units.begin(Cause(self._ids.new_id()), quiet=True) as work:
+        with self._units.begin(quiet=True) as work:
             inbox.put_aside(work, taken.arrival, inbox.PARKED, str(taken.refusal), attempts=1, next_attempt_at=None)
         self.counts.parked += 1
         log.error("consumer.parked", type=taken.arrival.type, reason=str(taken.refusal))
@@ -204,7 +204,7 @@ class Consumer:
         """Defer or park by what the error says about another try. Raises when the database takes nothing at all."""
         seconds = None if _is_final(error) else delay_seconds(attempts, EVENT_DELAYS_SECONDS, self._ids.fraction())
         state = inbox.PARKED if seconds is None else inbox.DEFERRED
-        with self._units.begin(Cause(self._ids.new_id()), quiet=True) as work:
+        with self._units.begin(quiet=True) as work:
             next_attempt_at = None if seconds is None else inbox.after(work, seconds)
             inbox.put_aside(work, arrival, state, _reason(error), attempts=attempts, next_attempt_at=next_attempt_at)
         if state == inbox.PARKED:
@@ -246,7 +246,7 @@ class Consumer:
 
         Returns the event and which attempt this is; None when it is not to be tried now.
         """
-        with self._units.begin(Cause(self._ids.new_id()), quiet=True) as work:
+        with self._units.begin(quiet=True) as work:
             row = inbox.lock_deferred(work, key)
             if row is None:
                 return None

@@ -94,7 +94,7 @@ class Arrival:
         return self.source, self.subject
 
 
-#: A row's key as one text; neither part holds a blank.
+#: A row's key as one text: no source holds a blank, so the first one parts them.
 _KEY = (inbox.c.source + " " + inbox.c.event_id).label("key")
 
 

@@ -97,6 +97,11 @@ def test_ids_are_told_apart_by_their_source(kernel: Kernel) -> None:
         assert note_done(work, both) == {(ALPHA, "e-1"), ("urn:lianmeng:beta", "e-1")}
 
 
+def test_an_id_may_hold_blanks(kernel: Kernel) -> None:
+    with kernel.units.begin() as work:
+        assert note_done(work, [arrival_of("an id of three")]) == {(ALPHA, "an id of three")}
+
+
 @pytest.mark.parametrize(("state", "due_at"), [(DEFERRED, START), (PARKED, None)])
 def test_a_held_row_has_its_body_no_attempt_and_says_why(kernel: Kernel, state: str, due_at: Any) -> None:
     with kernel.units.begin() as work:
@@ -136,11 +141,13 @@ def test_a_row_put_aside_again_says_what_the_last_attempt_said(kernel: Kernel, c
     put(kernel, arrival_of("e-1"), DEFERRED, seconds=5)
     clock.advance(60)
     with kernel.units.begin() as work:
+        assert put_aside(work, arrival_of("e-2", 2), PARKED, "another", attempts=1, next_attempt_at=None)
         assert put_aside(work, arrival_of("e-1"), PARKED, "spent", attempts=9, next_attempt_at=None)
 
     row = row_of(kernel, "e-1")
     assert (row["state"], row["attempts"], row["reason"], row["next_attempt_at"]) == (PARKED, 9, "spent", None)
     assert row["received_at"] == START, "when it first came"
+    assert (row_of(kernel, "e-2")["attempts"], row_of(kernel, "e-2")["reason"]) == (1, "another")
 
 
 @pytest.mark.parametrize("state", [DONE, DISCARDED])
@@ -197,6 +204,13 @@ def test_of_two_with_the_same_number_one_goes_first(kernel: Kernel) -> None:
     put(kernel, arrival_of("a", 1), DEFERRED, seconds=0)
 
     assert due_ids(kernel) == ["a"]
+
+
+def test_a_later_event_holds_back_no_earlier_one_however_their_ids_sort(kernel: Kernel) -> None:
+    put(kernel, arrival_of("z", 1), DEFERRED, seconds=0)
+    put(kernel, arrival_of("a", 2), DEFERRED, seconds=0)
+
+    assert due_ids(kernel) == ["z"]
 
 
 def test_only_a_deferred_row_is_taken_in_hand(kernel: Kernel) -> None:

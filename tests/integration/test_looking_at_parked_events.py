@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -11,10 +12,10 @@ import pytest
 from shared.errors import Conflict, Invalid, NotFound, Unavailable
 from shared.messaging import parking
 from shared.messaging.envelope import ENVELOPE_BYTES_MAX
-from shared.messaging.inbox import DEFERRED
+from shared.messaging.inbox import DEFERRED, DISCARDED, PARKED, Arrival, put_aside
 from shared.messaging.parking import Selection
 from shared.runtime.clock import ManualClock
-from tests.builders.kernel import START, Kernel, envelope_of, kernel_on
+from tests.builders.kernel import SAID, START, Kernel, envelope_of, kernel_on
 from tests.builders.parked import SOURCE, Mendable, act, body_of, key, three_parked
 
 
@@ -65,6 +66,7 @@ def test_a_list_goes_on_after_any_of_its_events(kernel: Kernel, clock: ManualClo
             rows = parking.list_events(reading, Selection(), limit=2, after=position)
         if not rows:
             break
+        assert len(rows) <= 2
         found += [row.event_id for row in rows]
         position = (rows[-1].received_at, rows[-1].source, rows[-1].event_id)
 
@@ -113,7 +115,68 @@ def test_an_unknown_event_is_not_found(kernel: Kernel) -> None:
     with kernel.units.reading() as reading, pytest.raises(NotFound) as refused:
         parking.get_event(reading, key("nowhere"))
 
-    assert refused.value.code == "event.unknown"
+    assert (refused.value.code, refused.value.params) == ("event.unknown", {"event_id": "nowhere"})
+
+
+def test_events_of_two_sources_with_one_id_are_shown_and_acted_on_apart(kernel: Kernel) -> None:
+    beta = ("urn:lianmeng:beta", "e-1")
+    with kernel.units.begin() as work:
+        for source, event_id in (key("e-1"), beta):
+            arrival = Arrival(source, event_id, SAID, f"of {source}", 1, source.encode())
+            put_aside(work, arrival, PARKED, f"from {source}", attempts=1, next_attempt_at=None)
+
+    act(kernel, parking.DISCARD, [beta])
+
+    with kernel.units.reading() as reading:
+        for asked, state in ((key("e-1"), PARKED), (beta, DISCARDED)):
+            row = parking.get_event(reading, asked)
+            assert (row.source, row.event_id, row.state, bytes(row.body)) == (*asked, state, asked[0].encode())
+        assert [row.action for row in parking.list_actions(reading, limit=10, key=beta)] == [parking.DISCARD]
+        assert parking.list_actions(reading, limit=10, key=key("e-1")) == []
+
+
+def test_what_an_event_holds_back_comes_in_order_and_of_one_number_the_lower_id_goes_first(kernel: Kernel) -> None:
+    # given twice two events with the same number, and others whose ids do not sort as their numbers do
+    with kernel.units.begin() as work:
+        for event_id, sequence in (("m", 1), ("k", 1), ("z", 2), ("y", 2), ("a", 3)):
+            arrival = Arrival(SOURCE, event_id, SAID, "s", sequence, b"")
+            put_aside(work, arrival, PARKED, "because", attempts=1, next_attempt_at=None)
+
+    def behind(event_id: str) -> tuple[int, list[str]]:
+        with kernel.units.reading() as reading:
+            count, first = parking.waiting_behind(reading, parking.get_event(reading, key(event_id)))
+            return count, [row.event_id for row in first]
+
+    assert behind("k") == (4, ["m", "y", "z", "a"])
+    assert behind("m") == (3, ["y", "z", "a"])
+    assert behind("z") == (1, ["a"])
+    assert behind("a") == (0, [])
+
+
+def _nested(levels: int) -> bytes:
+    return b'{"a":' * levels + b"1" + b"}" * levels
+
+
+def _filled(size: int) -> bytes:
+    return b'{"a":"' + b"x" * (size - 8) + b'"}'
+
+
+@pytest.mark.parametrize(
+    ("body", "is_shown"),
+    [
+        (b'{"data":{"list":[1,{"deep":[2]}]}}', True),
+        (_nested(parking.ENVELOPE_DEPTH_MAX - 1), True),
+        (_nested(parking.ENVELOPE_DEPTH_MAX), False),
+        (_filled(ENVELOPE_BYTES_MAX), True),
+        (_filled(ENVELOPE_BYTES_MAX + 1), False),
+    ],
+    ids=["lists in it", "as deep as may be", "too deep", "as long as may be", "too long"],
+)
+def test_an_envelope_is_shown_whole_up_to_its_greatest_depth_and_length(body: bytes, *, is_shown: bool) -> None:
+    envelope, excerpt = parking.read_body(body)
+
+    assert envelope == (json.loads(body) if is_shown else None)
+    assert excerpt == (None if is_shown else body[: parking.EXCERPT_BYTES].decode())
 
 
 @pytest.mark.parametrize(
@@ -145,8 +208,14 @@ def test_a_key_is_one_word_whatever_the_id_holds(event_id: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "no-slash", "/id", "source/"])
 def test_a_word_that_is_no_key_is_refused(text: str) -> None:
-    with pytest.raises(Invalid, match="key_malformed"):
+    with pytest.raises(Invalid) as refused:
         parking.parse_key(text)
+
+    assert (refused.value.code, refused.value.field) == ("event.key_malformed", "key")
+
+
+def test_a_source_may_hold_slashes_since_the_id_is_what_stands_behind_the_last() -> None:
+    assert parking.parse_key(parking.key_text("https://alpha/feed", "a/b")) == ("https://alpha/feed", "a/b")
 
 
 def test_the_measurements_count_each_state_and_tell_the_age_of_the_oldest_parked(
@@ -162,3 +231,14 @@ def test_the_measurements_count_each_state_and_tell_the_age_of_the_oldest_parked
         found = parking.parking_state(reading)
 
     assert found == {"deferred": 1.0, "parked": 2.0, "discarded": 1.0, "oldest_parked_age_seconds": 120.0}
+
+
+def test_an_event_parked_this_moment_has_no_age_and_none_below_zero_when_the_clock_is_set_back(
+    kernel: Kernel, clock: ManualClock
+) -> None:
+    kernel.consumer().accept([b"no event"])
+
+    for step in (0, -60):
+        clock.advance(step)
+        with kernel.units.reading() as reading:
+            assert parking.parking_state(reading)["oldest_parked_age_seconds"] == 0.0

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from shared.errors import Conflict, Invalid, Unavailable
+from shared.errors import Conflict, Fault, Invalid, Unavailable
 from shared.messaging import parking
 from shared.messaging.envelope import Event
 from shared.messaging.inbox import DEFERRED, DISCARDED, DONE, PARKED, inbox
@@ -80,6 +80,7 @@ def test_redriving_takes_an_event_that_is_deferred_to_a_later_time(kernel: Kerne
 
     act(kernel, REDRIVE, Selection(states=(DEFERRED,)))
 
+    assert [row["reason"] for row in kernel.rows(inbox)] == ["Unavailable: word.not_yet"], "until it has its effect"
     assert consumer.retry_due() == 1
     assert kernel.words() == ["late"]
 
@@ -165,7 +166,7 @@ def test_discarding_demands_a_reason(kernel: Kernel, clock: ManualClock, reason:
     with pytest.raises(Invalid) as refused:
         act(kernel, DISCARD, Selection(), reason=reason)
 
-    assert refused.value.field == "reason"
+    assert (refused.value.code, refused.value.field) == ("parking.reason_missing", "reason")
     assert set(states(kernel).values()) == {PARKED}
 
 
@@ -185,7 +186,7 @@ def test_one_slip_among_the_named_events_and_nothing_is_done(kernel: Kernel, clo
     with pytest.raises(Invalid) as refused:
         act(kernel, DISCARD, [key("one"), key("oen")])
 
-    assert [fault.field for fault in refused.value.faults] == ["events.1"]
+    assert refused.value.faults == (Fault("event.unknown", "events.1", {"event_id": "oen"}),)
     assert set(states(kernel).values()) == {PARKED}
     assert kernel.rows(operator_actions) == []
 
@@ -204,6 +205,10 @@ def test_a_dry_run_finds_the_same_events_and_changes_nothing(
     done = act(kernel, action, Selection(), limit=2)
     assert list(told.changed) == list(done.changed)
     assert told.remaining == done.remaining == 1
+    assert [(each.action, each.dry_run, each.unchanged) for each in (told, done)] == [
+        (action, True, []),
+        (action, False, []),
+    ]
 
 
 def test_a_thousand_events_are_one_act(kernel: Kernel) -> None:
@@ -226,7 +231,8 @@ def test_the_audit_says_who_when_by_which_door_which_event_and_why(kernel: Kerne
     three_parked(kernel, clock)
 
     with kernel.units.begin() as work:
-        wish = Wish(DISCARD, Selection(type="alpha.word.said"), reason="sent by mistake", limit=1)
+        which = Selection(type="alpha.word.said", received_before=START.replace(minute=3))
+        wish = Wish(DISCARD, which, reason="sent by mistake", limit=1)
         parking.act(work, Operator("account-7", "api"), wish)
 
     [row] = kernel.rows(operator_actions)
@@ -239,9 +245,17 @@ def test_the_audit_says_who_when_by_which_door_which_event_and_why(kernel: Kerne
         "event_id": "one",
         "reason": "sent by mistake",
     }
-    assert row["details"]["from_state"] == PARKED
-    assert "word.impossible" in row["details"]["failure"]
-    assert row["details"]["selection"] == {"states": ["parked"], "type": "alpha.word.said"}
+    assert row["details"] == {
+        "from_state": PARKED,
+        "attempts": 1,
+        "failure": "Conflict: word.impossible",
+        "type": "alpha.word.said",
+        "subject": "of-one",
+        "overtaken_by": None,
+        "selection": {
+            "states": ["parked"], "type": "alpha.word.said", "received_before": "2026-03-02T01:03:00.000000Z",
+        },
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("state", parking.STATES)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 
 from shared.messaging.outbox import outbox
 from shared.messaging.relay import Relay
 from shared.messaging.transport import PORTION, BrokerUnavailable, Message, Settled, nobody
-from shared.runtime.failpoints import Failpoints
+from tests.builders.failpoints import RecordingFailpoints
 from tests.builders.kernel import SAID, WHISPERED, Kernel, kernel_on, word_of
 from tests.builders.publisher import FakePublisher, relay_of
 
@@ -18,17 +18,6 @@ from tests.builders.publisher import FakePublisher, relay_of
 def kernel(empty_database_url: str) -> Iterator[Kernel]:
     with kernel_on(empty_database_url) as made:
         yield made
-
-
-class RecordingFailpoints(Failpoints):
-    """Notes the seams reached, and with what."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.reached: list[tuple[str, list[str]]] = []
-
-    def reach(self, seam: str, details: Iterable[str] = ()) -> None:
-        self.reached.append((seam, list(details)))
 
 
 def test_the_relay_hands_on_what_the_row_says_a_batch_at_a_time(kernel: Kernel) -> None:

@@ -92,18 +92,22 @@ def test_a_consumer_of_everything_gets_data_as_they_are_even_of_types_it_does_no
 
 
 @pytest.mark.parametrize(
-    ("event", "code"),
+    ("event", "code", "params"),
     [
-        (an_event(GOOD, event_type="meetings.ballot.opened"), "event.unknown_type"),
-        (an_event(GOOD, major=2), "event.unknown_major"),
-        (an_event({"yes": 4}), "event.breaks_view"),
+        (
+            an_event(GOOD, event_type="meetings.ballot.opened"),
+            "event.unknown_type",
+            {"type": "meetings.ballot.opened"},
+        ),
+        (an_event(GOOD, major=2), "event.unknown_major", {"type": "meetings.ballot.closed", "major": 2}),
+        (an_event({"yes": 4}), "event.breaks_view", {}),
     ],
 )
-def test_what_a_consumer_can_never_understand_is_refused(event, code) -> None:
+def test_what_a_consumer_can_never_understand_is_refused(event, code, params) -> None:
     with pytest.raises(Invalid) as refused:
         take_view({"meetings.ballot.closed": Consumed(ClosedView)}, event)
 
-    assert refused.value.code == code
+    assert (refused.value.code, refused.value.params) == (code, params)
 
 
 def test_every_field_that_breaks_a_view_is_named_with_what_is_wrong() -> None:

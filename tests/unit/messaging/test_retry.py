@@ -16,6 +16,10 @@ def test_a_wait_lies_between_half_and_all_of_the_plan(failures, fraction) -> Non
     assert planned / 2 <= waited <= planned
 
 
+def test_the_fraction_says_where_between_the_two_a_wait_lies() -> None:
+    assert [delay_seconds(2, (1.0, 8.0), fraction) for fraction in (0.0, 0.25, 0.5)] == [4.0, 5.0, 6.0]
+
+
 def test_many_that_fail_together_come_back_apart() -> None:
     waits = {delay_seconds(1, EVENT_DELAYS_SECONDS, fraction / 100) for fraction in range(100)}
 
