@@ -37,6 +37,8 @@ class Relay:
         #: Subjects whose oldest event was refused in this round. They are passed over, or a long row of events behind
         #: one that nobody takes would fill every batch and keep all other subjects waiting.
         self._refused_subjects: set[str] = set()
+        #: Whether the last look found all there was, and nothing is passed over: no need to look again before a commit tells.
+        self.found_all = False
         #: Refusals since the start, for metrics; an event that stays refused counts at every try.
         self.refusals = 0
 
@@ -48,8 +50,9 @@ class Relay:
         """
         if len(self._refused_subjects) >= REFUSED_SUBJECTS_MAX:
             self._refused_subjects.clear()
+        limit = self._batch * BATCHES_PER_LOOK
         with self._units.reading() as reading:
-            rows = unsent(reading, self._batch * BATCHES_PER_LOOK, without=self._refused_subjects)
+            rows = unsent(reading, limit, without=self._refused_subjects)
         if not rows:
             self._refused_subjects.clear()
             return 0, 0
@@ -65,6 +68,7 @@ class Relay:
         self._failpoints.reach("relay.before_publish", [row.type for row in rows])
         messages = [Message(row.event_id, row.type, row.subject, row.envelope.encode("utf-8")) for row in rows]
         self._publisher.publish(messages, portion=self._batch, settled=settled)
+        self.found_all = len(rows) < limit and not self._refused_subjects
         confirmed = told.count(None)
         return confirmed, len(told) - confirmed
 

@@ -25,14 +25,14 @@ CHANNEL = "lianmeng_wakeup"
 DUE = "due"
 #: How long to wait before trying a broken LISTEN or NOTIFY connection again, in seconds.
 RECONNECT_SECONDS = 1.0
-#: Pause after a NOTIFY, in seconds. One per commit costs two busy writers a third of their commits; whoever was woken works for
-#: about as long before it could hear the next.
-PAUSE_SECONDS = 0.008
+#: Pause after a NOTIFY, in seconds. One per commit costs two busy writers a third of their commits. Much longer, and every second
+#: of 200 events a second would wait for it.
+PAUSE_SECONDS = 0.002
 #: The pause of a process that goes on committing more often than so many times a second. Each of its wake-ups tells of several
 #: commits, and the NOTIFYs of many such processes would cost all of them a tenth of their commits.
 BUSY_PAUSE_SECONDS, BUSY_PER_SECOND = 0.020, 250.0
-#: Weight of the last pause in the rate of commits, so that a short burst does not count as busy.
-RATE_WEIGHT = 0.1
+#: How far back the rate of commits remembers, in seconds, so that a short burst does not count as busy.
+RATE_SECONDS = 0.1
 #: How much later than the pause, in seconds, the ringer's thread looks whether somebody was left untold: at least, so that whoever
 #: commits next can be quicker, and at most.
 SLACK_SECONDS, SLACK_SECONDS_MAX = 0.004, 0.064
@@ -241,7 +241,8 @@ class Ringer:
 
     def _rest(self) -> None:
         now = self._monotonic()
-        self._rate += RATE_WEIGHT * (self._commits / max(now - self._told_at, PAUSE_SECONDS) - self._rate)
+        passed = max(now - self._told_at, PAUSE_SECONDS)
+        self._rate += min(1.0, passed / RATE_SECONDS) * (self._commits / passed - self._rate)
         self._told_at, self._commits = now, 0
         self._rested_at = now + (BUSY_PAUSE_SECONDS if self._rate > BUSY_PER_SECOND else PAUSE_SECONDS)
 

@@ -85,7 +85,7 @@ class Worker:
             if refused and not confirmed:
                 # Nothing of a whole batch: rather the bus than these events. Coming straight back would be a hot loop.
                 raise BrokerUnavailable(f"{refused} events were not taken")
-            return confirmed > 0
+            return confirmed > 0 and not self.relay.found_all
 
         bell = self._assembly.wakeups.listener(of_events=True)
         return self._repeat("relay", publish, self._assembly.settings.poll_seconds, bell)

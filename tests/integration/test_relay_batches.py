@@ -124,6 +124,33 @@ def test_one_look_takes_four_batches_and_no_more(kernel: Kernel) -> None:
     assert relay.publish_waiting() == (1, 0)
 
 
+def test_a_relay_that_found_fewer_than_it_may_take_need_not_look_again(kernel: Kernel) -> None:
+    relay = relay_of(kernel, FakePublisher(kernel), batch=2)
+    for n in range(8):
+        kernel.say(f"{n}", subject=f"s-{n}")
+
+    relay.publish_waiting()
+    assert not relay.found_all, "as many as it may take: there may be more"
+    kernel.say("9")
+    relay.publish_waiting()
+    assert relay.found_all
+
+
+def test_a_relay_that_passes_something_over_looks_again_to_end_the_round(kernel: Kernel) -> None:
+    publisher = FakePublisher(kernel)
+    publisher.refused_types.add(WHISPERED)
+    relay = relay_of(kernel, publisher)
+    kernel.say("psst", subject="a", event_type=WHISPERED)
+    kernel.say("word", subject="b")
+
+    assert relay.publish_waiting() == (1, 1)
+    assert not relay.found_all
+    kernel.say("more", subject="b")
+    assert relay.publish_waiting() == (1, 0)
+    assert not relay.found_all
+    assert relay.publish_waiting() == (0, 0)
+
+
 def test_between_two_batches_the_relay_gives_a_sign_of_life(kernel: Kernel) -> None:
     signs: list[int] = []
     for n in range(5):
