@@ -30,6 +30,8 @@ from shared.runtime.identifiers import Identifiers
 
 SAID = "alpha.word.said"
 WHISPERED = "alpha.word.whispered"
+#: Rounds of retries in one test: each tries everything due, so that a handful is many.
+ROUNDS_MAX = 50
 START = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
 
 
@@ -146,6 +148,14 @@ def message_of(word: str, *, subject: str = "s-1", sequence: int = 1, event_type
         word, subject=subject, sequence=sequence, type=event_type, dataschema=envelope.schema_of(event_type, 1)
     )
     return Message(built["id"], event_type, subject, envelope.encode(built).encode())
+
+
+def retry_all(consumer: Consumer) -> None:
+    """Try what is due until nothing is; a consumer that never comes to an end fails the test instead of stopping it."""
+    for _ in range(ROUNDS_MAX):
+        if not consumer.retry_due():
+            return
+    raise AssertionError(f"still something due after {ROUNDS_MAX} rounds")
 
 
 def word_of(body: bytes) -> str:

@@ -15,7 +15,7 @@ from shared.messaging.inbox import DEFERRED, DONE, PARKED, inbox
 from shared.messaging.retry import EVENT_DELAYS_SECONDS
 from shared.persistence.unit_of_work import UnitOfWork
 from shared.runtime.clock import ManualClock
-from tests.builders.kernel import SAID, START, WHISPERED, Kernel, envelope_of, kernel_on, write_down
+from tests.builders.kernel import SAID, START, WHISPERED, Kernel, envelope_of, kernel_on, retry_all, write_down
 
 
 @pytest.fixture
@@ -168,8 +168,7 @@ def test_a_failing_event_holds_back_its_own_subject_and_no_other(kernel: Kernel,
 
     reaction.failures = {}
     clock.advance(EVENT_DELAYS_SECONDS[0])
-    while consumer.retry_due():
-        pass
+    retry_all(consumer)
     assert kernel.words() == ["b1", "a1", "a2", "a3"]
 
 

@@ -25,7 +25,7 @@ from shared.messaging.transport import Message, dead_queue_of, queue_of
 from shared.runtime.assembly import Assembly
 from shared.runtime.clock import SystemClock
 from shared.runtime.worker import Worker
-from tests.builders.kernel import Kernel, envelope_of, kernel_on
+from tests.builders.kernel import Kernel, envelope_of, kernel_on, retry_all
 from tests.builders.parked import Mendable, act, body_of, key, states
 from tests.contracts.samples import SAMPLES
 from tests.fixtures.assemblies import MakeAssembly
@@ -312,7 +312,6 @@ def test_a_dead_letter_holds_back_the_later_events_of_its_subject_until_it_is_re
     assert kernel.words() == []
 
     act(kernel, REDRIVE, [key("first")])
-    while consumer.retry_due():
-        pass
+    retry_all(consumer)
 
     assert kernel.words() == ["first", "second"]

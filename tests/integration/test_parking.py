@@ -17,7 +17,7 @@ from shared.messaging.parking import DISCARD, REDRIVE, Operator, Outcome, Select
 from shared.messaging.retry import EVENT_DELAYS_SECONDS
 from shared.persistence.unit_of_work import UnitOfWork
 from shared.runtime.clock import ManualClock
-from tests.builders.kernel import START, Kernel, kernel_on, write_down
+from tests.builders.kernel import START, Kernel, kernel_on, retry_all, write_down
 from tests.builders.parked import SOURCE, Mendable, act, body_of, key, states, three_parked
 
 
@@ -93,8 +93,7 @@ def test_what_waited_behind_a_redriven_event_follows_it_in_order(kernel: Kernel)
     reaction.failures = {}
 
     act(kernel, REDRIVE, [key("a1")])
-    while consumer.retry_due():
-        pass
+    retry_all(consumer)
 
     assert kernel.words() == ["a1", "a2", "a3"]
 
@@ -107,8 +106,7 @@ def test_a_discarded_event_has_no_effect_holds_nothing_back_and_keeps_its_body(k
     consumer.accept([body_of("a2", subject="a", sequence=2)])
 
     act(kernel, DISCARD, [key("a1")])
-    while consumer.retry_due():
-        pass
+    retry_all(consumer)
     consumer.accept([body])
     consumer.accept([body_of("a3", subject="a", sequence=3)])
 
@@ -331,8 +329,7 @@ def test_two_operators_who_redrive_the_same_event_leave_one_row_and_one_effect(
         thread.start()
     for thread in threads:
         thread.join()
-    while consumer.retry_due():
-        pass
+    retry_all(consumer)
 
     assert sorted(kernel.words()) == ["one", "three", "two"]
     assert len(kernel.rows(operator_actions)) == 3

@@ -11,7 +11,7 @@ import pytest
 from shared.messaging.envelope import encode
 from shared.messaging.inbox import DEFERRED, DONE, PARKED, inbox
 from shared.runtime.clock import ManualClock
-from tests.builders.kernel import START, Kernel, effects, envelope_of, kernel_on
+from tests.builders.kernel import START, Kernel, effects, envelope_of, kernel_on, retry_all
 from tests.simulation.run import Run
 
 #: Events of one subject that are delivered in every order there is: 120 of them.
@@ -50,8 +50,7 @@ def test_events_of_a_subject_in_any_order_take_effect_in_order_or_wait(
             consumer.accept(batch)
     for _ in range(2 * EVENTS):
         clock.advance(10.0)
-        while consumer.retry_due():
-            pass
+        retry_all(consumer)
 
     # then what had its effect had it in order, and all of it where the order was right
     heard = kernel.rows(effects)
