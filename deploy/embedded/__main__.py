@@ -17,6 +17,7 @@ from pathlib import Path
 from deploy.embedded import demo, rebuilding, serving
 from deploy.embedded.alliance import SERVICES
 from shared.errors import Refusal
+from shared.runtime.assembly import SHARED_TEXTS
 from shared.runtime.settings import SettingsRefused
 from shared.runtime.texts import DEFAULT_LANGUAGE, LANGUAGES, Texts
 from shared.web.feed_commands import add_rebuild_options
@@ -27,7 +28,7 @@ TEXTS = Path(__file__).parent / "texts"
 def main(arguments: Sequence[str]) -> int:
     """Run until done or told to stop; returns the exit status. 1: something is missing or refused."""
     options = _parser().parse_args(arguments)
-    texts = Texts.load([TEXTS])
+    texts = Texts.load([SHARED_TEXTS, TEXTS])
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
             return demo.run(options, texts, stop)
         if options.command == "rebuild":
             return rebuilding.run(options)
-        return serving.run(options, texts, stop)
+        return serving.run(options, stop)
     except Refusal as refusal:
         sys.stderr.write(texts.render(refusal.code, options.language, **refusal.params) + "\n")
     except SettingsRefused as refused:

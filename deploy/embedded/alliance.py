@@ -1,4 +1,4 @@
-"""An alliance in one process: four assemblies, their workers on an in-process bus, one HTTP address for all.
+"""An alliance in one process: four services and the console, workers on an in-process bus, one HTTP address for all.
 
 It starts and stops things in the right order and decides nothing else.
 """
@@ -8,6 +8,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Self
+
+import httpx
+from flask import Flask, Response, jsonify
 
 from deploy.embedded.http_server import HttpServer
 from shared.messaging.in_process import InProcess
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 SERVICES = ("membership", "meetings", "finance", "notifications")
+CONSOLE = "console"
 
 
 class EmbeddedAlliance:
@@ -28,6 +32,7 @@ class EmbeddedAlliance:
     def __init__(self, server: HttpServer, make_settings: Callable[[str], Settings]) -> None:
         self._server = server
         self.assemblies = {name: assemble(load_service(name), make_settings(name)) for name in SERVICES}
+        self.console_assembly = assemble(load_service(CONSOLE), make_settings(CONSOLE))
         bus = InProcess()
         self._workers = [Worker(assembly, bus) for assembly in self.assemblies.values()]
         self._started = False
@@ -43,7 +48,7 @@ class EmbeddedAlliance:
             _at_once(worker.stop for worker in self._workers)
         else:
             self._server.close()
-        for assembly in self.assemblies.values():
+        for assembly in (self.console_assembly, *self.assemblies.values()):
             assembly.close()
 
     @property
@@ -54,7 +59,7 @@ class EmbeddedAlliance:
     def migrate(self) -> None:
         """Bring every database to the expected schema."""
         # One after the other: Alembic's `op` is one for the whole process.
-        for assembly in self.assemblies.values():
+        for assembly in (*self.assemblies.values(), self.console_assembly):
             assembly.migrate()
 
     def run_command(self, service: str, command: str, arguments: Sequence[str]) -> int:
@@ -62,15 +67,20 @@ class EmbeddedAlliance:
         assembly = self.assemblies[service]
         return assembly.service.console_commands[command](assembly, arguments)
 
-    def start(self, landing: WSGIApplication) -> None:
-        """Serve; `landing` answers whatever is not a service's."""
+    def start(self) -> None:
+        """Serve the APIs, and the console for everything else."""
         applications = {name: create_app(assembly).wsgi_app for name, assembly in self.assemblies.items()}
         # All ears open before the first voice: an event nobody consumes yet would have to be sent again.
         for worker in self._workers:
             worker.subscribe()
         for worker in self._workers:
             worker.start()
-        self._server.start(dispatcher(applications, landing))
+        # Straight into the services: over the socket, pages would wait for threads that wait for pages.
+        apis = httpx.WSGITransport(app=dispatcher(applications, _nothing()))
+        make_web = self.console_assembly.service.make_web
+        assert make_web is not None
+        self.console: Flask = make_web(self.console_assembly, apis)
+        self._server.start(dispatcher(applications, self.console.wsgi_app, health=_health(self.is_alive)))
         self._started = True
 
     def is_alive(self) -> bool:
@@ -78,15 +88,40 @@ class EmbeddedAlliance:
         return all(worker.is_alive() for worker in self._workers)
 
 
-def dispatcher(applications: Mapping[str, WSGIApplication], landing: WSGIApplication) -> WSGIApplication:
-    """One WSGI callable: `/api/<service>/…` to that service, path unchanged, as the gateway does; the rest to `landing`."""
+def dispatcher(
+    applications: Mapping[str, WSGIApplication], rest: WSGIApplication, health: WSGIApplication | None = None
+) -> WSGIApplication:
+    """One WSGI callable: `/api/<service>/…` to that service, path unchanged, as the gateway does; the rest to `rest`."""
 
     def dispatch(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        _, _, rest = environ.get("PATH_INFO", "").partition("/api/")
-        name = rest.partition("/")[0] if environ.get("PATH_INFO", "").startswith("/api/") else ""
-        return applications.get(name, landing)(environ, start_response)
+        _, first, second, *_ = [*environ.get("PATH_INFO", "").split("/", 3), "", ""]
+        chosen = rest
+        if first == "api":
+            chosen = applications.get(second, rest)
+        elif first == "health" and health is not None:
+            chosen = health
+        return chosen(environ, start_response)
 
     return dispatch
+
+
+def _health(is_alive: Callable[[], bool]) -> WSGIApplication:
+    """Whether the whole process does its work: pages answer even while a worker has died."""
+    app = Flask("health", static_folder=None)
+
+    @app.get("/health")
+    @app.get("/health/live")
+    @app.get("/health/ready")
+    def health() -> tuple[Response, int]:
+        alive = is_alive()
+        return jsonify({"status": "ready" if alive else "not ready"}), 200 if alive else 503
+
+    return app.wsgi_app
+
+
+def _nothing() -> WSGIApplication:
+    """Answers 404."""
+    return Flask("nothing", static_folder=None).wsgi_app
 
 
 def _at_once(calls: Iterable[Callable[[], object]]) -> None:

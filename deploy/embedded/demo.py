@@ -19,11 +19,9 @@ from deploy.embedded import outcome
 from deploy.embedded.alliance import SERVICES, EmbeddedAlliance
 from deploy.embedded.api_client import Api, ApiRefused, WaitedInVain
 from deploy.embedded.data_folder import DataFolder
-from deploy.embedded.page import landing_app
 from deploy.embedded.serving import listen
-from deploy.embedded.showcase import Showcase, SignIns
 from deploy.embedded.sinks import MailSink, WebhookSink
-from deploy.embedded.story import APPLICANT_PASSWORD, SECRETARY, Admission, Cast, Story
+from deploy.embedded.story import Admission, Cast, Story
 from deploy.embedded.teller import Step, Teller
 from deploy.embedded.wording import count_notices, worth_showing
 from shared.runtime.clock import SystemClock
@@ -67,11 +65,12 @@ def run(options: argparse.Namespace, texts: Texts, stop: threading.Event) -> int
                 smtp_starttls=False,
                 mail_from="lianmeng@alliance.example",
                 webhooks_allow_private=True,
+                demo_password=PASSWORD,
             )
 
         teller = Teller(texts, options.language, sys.stdout)
         with EmbeddedAlliance(server, make_settings) as alliance, httpx.Client(base_url=server.url) as http:
-            status = _Demo(alliance, http, teller, mail, hooks, texts, options.language).play()
+            status = _Demo(alliance, http, teller, mail, hooks, options.language).play()
             if not options.once and not status:
                 _tell_how_to_go_on(teller, alliance.url, folder.path)
                 stop.wait()
@@ -89,7 +88,6 @@ class _Demo:
         teller: Teller,
         mail: MailSink,
         hooks: WebhookSink,
-        texts: Texts,
         language: str,
     ) -> None:
         self._clock = SystemClock()
@@ -98,9 +96,7 @@ class _Demo:
         self._teller = teller
         self._mail = mail
         self._hooks = hooks
-        self._texts = texts
         self._language = language
-        self._showcase = Showcase(self._visitor, SignIns(SECRETARY, PASSWORD, SHOWN, APPLICANT_PASSWORD))
 
     def play(self) -> int:
         """Exit status 0 when everything is there."""
@@ -127,7 +123,7 @@ class _Demo:
         started = self._clock.monotonic()
         self._command("membership", "found", str(FOUNDING), "--charter", str(CHARTER), "--demo-password", PASSWORD)
         founded_ms = (self._clock.monotonic() - started) * 1000
-        self._alliance.start(landing_app(self._showcase, self._texts, self._alliance.is_alive))
+        self._alliance.start()
         started = self._clock.monotonic()
         alliance = self._visitor.get("membership/v1/alliance")
         self._teller.headline(self._teller.say("story.headline", alliance=alliance["name"]))
@@ -158,7 +154,6 @@ class _Demo:
         missing = list(outcome.await_deliveries(self._teller, cast, admission, self._mail, self._hooks))
         entries = outcome.await_timeline(cast.secretary, admission)
         missing += outcome.lacking(entries) + outcome.missing_records(cast, admission)
-        self._showcase.show_admission(admission.correlation_id, admission.number)
         thread = {"entries": len(entries), "correlation_id": admission.correlation_id}
         self._teller.headline(self._teller.say("story.timeline", **thread))
         for entry in worth_showing(entries):

@@ -13,41 +13,31 @@ import sys
 import threading
 from collections.abc import Callable
 
-import httpx
-
 from deploy.embedded.alliance import EmbeddedAlliance
-from deploy.embedded.api_client import Api
 from deploy.embedded.data_folder import DataFolder
 from deploy.embedded.http_server import HttpServer
-from deploy.embedded.page import landing_app
-from deploy.embedded.showcase import Showcase
 from shared.errors import Conflict
-from shared.runtime.clock import SystemClock
-from shared.runtime.identifiers import Identifiers
 from shared.runtime.logging import configure_logging
 from shared.runtime.settings import Settings
-from shared.runtime.texts import Texts
 
 #: The port people try first.
 PORT = 8080
 
 
-def run(options: argparse.Namespace, texts: Texts, stop: threading.Event) -> int:
+def run(options: argparse.Namespace, stop: threading.Event) -> int:
     """Serve until `stop`. Exit status 1 when the founding or the charter is refused."""
     with DataFolder(options.data) as folder:
         server = listen(options.host, options.port)
         make_settings = _settings(options, folder, server.url)
         configure_logging(make_settings("membership").log_level, "embedded")
-        clock = SystemClock()
-        with EmbeddedAlliance(server, make_settings) as alliance, httpx.Client(base_url=server.url) as http:
+        with EmbeddedAlliance(server, make_settings) as alliance:
             alliance.migrate()
             # Standard output carries the address and nothing else.
             with contextlib.redirect_stdout(sys.stderr):
                 status = _prepare(alliance, options)
             if status:
                 return status
-            visitor = Api(http, clock, Identifiers(clock), options.language)
-            alliance.start(landing_app(Showcase(visitor), texts, alliance.is_alive))
+            alliance.start()
             sys.stdout.write(json.dumps({"ready": True, "url": server.url}) + "\n")
             sys.stdout.flush()
             stop.wait()
@@ -72,7 +62,7 @@ def _settings(options: argparse.Namespace, folder: DataFolder, url: str) -> Call
         mine = folder.database_url(service)
         defaults = {"database_url": mine, "public_url": url}
         if options.demo_password:
-            defaults["profile"] = "demo"
+            defaults |= {"profile": "demo", "demo_password": options.demo_password}
         settings = Settings.from_environment(service, defaults=defaults)
         changes: dict[str, object] = {"database_url": mine}
         if options.smtp:

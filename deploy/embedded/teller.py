@@ -9,7 +9,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TextIO
 
-from deploy.embedded.wording import article_label
+from shared.runtime.citing import article_label
 from shared.runtime.texts import Texts
 
 _RESET, _BOLD, _DIM, _GREEN, _RED = "\x1b[0m", "\x1b[1m", "\x1b[2m", "\x1b[32m", "\x1b[31m"

@@ -96,12 +96,18 @@ def assemble(
         settings=settings,
         clock=clock,
         ids=ids,
-        texts=Texts.load([SHARED_TEXTS, service.root / "texts"]),
+        texts=Texts.load([SHARED_TEXTS, *folders_of_texts(service.root)]),
         database=database,
         wakeups=wakeups,
         units=Units(database, wakeups, clock, ids, Outbox(service.name, service.publishes), failpoints),
         failpoints=failpoints,
     )
+
+
+def folders_of_texts(root: Path) -> list[Path]:
+    """A service's catalogues: its own, and where they are many, a folder per subject below."""
+    folder = root / "texts"
+    return [folder, *sorted(each for each in folder.iterdir() if each.is_dir())]
 
 
 def load_service(name: str) -> Service:

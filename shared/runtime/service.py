@@ -47,6 +47,9 @@ class Service:
     blueprints: Sequence[Any]
     timers: Sequence[Timer] = ()
     console_commands: Mapping[str, ConsoleCommand] = field(default_factory=dict)
+    #: Builds the web application (Flask) of a service that has pages for people instead of an API, from its assembly and, where
+    #: the APIs are in the same process, from a transport (httpx) that reaches them.
+    make_web: Callable[..., Any] | None = None
     #: What can be made anew from the feeds of others: `rebuild`.
     projections: Sequence[Projection] = ()
 

@@ -60,8 +60,13 @@ class Settings:
         60, "how long a broker alarm may block before the connection is dropped", unit="s"
     )
     master_secret: str = _setting("", "key material from which membership encrypts its signing keys", secret=True)
+    demo_password: str = _setting("", "only demo: the sign-in page offers one click per role with it")
     issuer: str = _setting("urn:lianmeng:membership", "`iss` of the tokens that membership signs and all verify")
     public_url: str = _setting("http://127.0.0.1:8080", "address under which people and platforms reach the gateway")
+    api_url: str = _setting(
+        "",
+        "console: where it reaches the APIs, with `{service}` for a service's name; empty: the public address",
+    )
     trusted_proxies: int = _setting(0, "how many proxies in front are ours and may set X-Forwarded-For", unit="proxies")
     body_bytes_max: int = _setting(1_048_576, "largest request body; a longer one is refused unread", unit="bytes")
     log_level: str = _setting("INFO", "DEBUG, INFO, WARNING or ERROR")
@@ -163,7 +168,11 @@ class Settings:
             password = _password_of(url)
             if password and any(word in password.lower() for word in SAMPLE_WORDS):
                 found.append(f"{PREFIX}{name}: carries a sample password")
-        for name, given in (("WEBHOOKS_ALLOW_PRIVATE", self.webhooks_allow_private), ("FAILPOINT", self.failpoint)):
+        for name, given in (
+            ("WEBHOOKS_ALLOW_PRIVATE", self.webhooks_allow_private),
+            ("FAILPOINT", self.failpoint),
+            ("DEMO_PASSWORD", self.demo_password),
+        ):
             if given:
                 found.append(f"{PREFIX}{name}: only for the demo and test profiles")
         return found

@@ -31,6 +31,7 @@ from shared.web.access import gate_of
 from shared.web.blueprint import Blueprint
 from shared.web.context import EXTENSION, WebParts
 from shared.web.documents import make_api, serve_documents
+from shared.web.pages import mount_static
 
 #: A longer part of a path is no id of ours.
 PATH_PART_MAX = 200
@@ -50,22 +51,29 @@ log = get_logger("access")
 
 
 def create_app(assembly: Assembly, *, limits: RateLimits | None = None) -> Flask:
-    """The service as a WSGI application.
+    """The service's API as a WSGI application.
 
     Rate limits are on, except in the test profile, where a test that wants them passes its own.
     """
-    app = Flask(assembly.service.name, static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = assembly.settings.body_bytes_max
-    app.json.ensure_ascii = False  # type: ignore[attr-defined]  # Flask's default provider has it
-    app.json.sort_keys = False  # type: ignore[attr-defined]  # answers keep the order of their schemas
-    parts = _make_parts(assembly)
-    app.extensions[EXTENSION] = parts
+    app = bare_app(assembly)
+    parts = _parts_of(app)
     if limits is None and assembly.settings.profile != "test":
         limits = RateLimits(assembly.clock)
     if limits is not None:
         app.extensions[rate_limits.EXTENSION] = limits
     problems.register(app)
     _mount_blueprints(app, assembly, parts)
+    return app
+
+
+def bare_app(assembly: Assembly) -> Flask:
+    """What every web application of the house has, whatever it answers: limits of bodies, ids, log, health, metrics."""
+    app = Flask(assembly.service.name, static_folder=None, template_folder=str(assembly.service.root / "templates"))
+    app.config["MAX_CONTENT_LENGTH"] = assembly.settings.body_bytes_max
+    app.json.ensure_ascii = False  # type: ignore[attr-defined]  # Flask's default provider has it
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # answers keep the order of their schemas
+    parts = _make_parts(assembly)
+    app.extensions[EXTENSION] = parts
     _mount_operations(app, parts)
     app.before_request(_open_request)
     app.after_request(_close_request)
@@ -74,6 +82,12 @@ def create_app(assembly: Assembly, *, limits: RateLimits | None = None) -> Flask
         count = assembly.settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=count)  # type: ignore[method-assign]  # Flask's own way
     return app
+
+
+def _parts_of(app: Flask) -> WebParts:
+    found = app.extensions[EXTENSION]
+    assert isinstance(found, WebParts)
+    return found
 
 
 def _make_parts(assembly: Assembly) -> WebParts:
@@ -98,6 +112,8 @@ def _mount_blueprints(app: Flask, assembly: Assembly, parts: WebParts) -> None:
     _ensure_gates(app)
     parts.queries.update(_queries(app))
     serve_documents(app, api, prefix)
+    if (assembly.service.root / "templates").is_dir():
+        mount_static(app, f"{prefix}/static")
 
 
 def _views(app: Flask) -> dict[tuple[str, str], Any]:

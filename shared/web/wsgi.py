@@ -19,4 +19,7 @@ def application() -> Flask:
     if not settings.service.isidentifier():
         raise SettingsRefused(["LIANMENG_SERVICE: missing or no name of a service"])
     configure_logging(settings.log_level, settings.service)
-    return create_app(assemble(load_service(settings.service), settings))
+    service = load_service(settings.service)
+    made = (service.make_web or create_app)(assemble(service, settings))
+    assert isinstance(made, Flask)
+    return made

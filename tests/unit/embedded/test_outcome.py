@@ -9,7 +9,8 @@ import pytest
 
 from deploy.embedded.outcome import CHAIN, CONSEQUENCES, lacking
 from deploy.embedded.teller import columns, padded
-from deploy.embedded.wording import article_label, chinese_number, count_notices, worth_showing
+from deploy.embedded.wording import count_notices, worth_showing
+from shared.runtime.citing import article_label, chinese_number
 from shared.runtime.texts import Texts
 
 TEXTS = Texts.load([Path(__file__).parents[3] / "deploy" / "embedded" / "texts"])

@@ -1,0 +1,52 @@
+/* What pages do beyond what they do without a script: live parts, keeping what is typed, sending once. No page needs it. */
+"use strict";
+
+/* A page with data-live=ADDRESS is told when what it shows has changed, and takes the parts marked data-live-part anew. */
+function follow(address) {
+  const source = new EventSource(address);
+  source.addEventListener("changed", async () => {
+    const answer = await fetch(location.href, { headers: { "X-Live": "1" }, credentials: "same-origin" });
+    if (!answer.ok) { source.close(); return; }
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    for (const part of document.querySelectorAll("[data-live-part]")) {
+      const next = fresh.querySelector(`[data-live-part="${CSS.escape(part.dataset.livePart)}"]`);
+      /* Not under somebody's hands. */
+      if (next && !part.contains(document.activeElement) && part.innerHTML !== next.innerHTML) part.innerHTML = next.innerHTML;
+    }
+  });
+  addEventListener("pagehide", () => source.close());
+}
+
+/* A form with data-autosave=ADDRESS sends what is typed there shortly after the last key. */
+function autosave(form) {
+  const note = form.querySelector("[data-autosave-note]");
+  let timer = 0;
+  const save = async () => {
+    try {
+      const answer = await fetch(form.dataset.autosave, { method: "POST", body: new URLSearchParams(new FormData(form)), credentials: "same-origin" });
+      if (note) note.textContent = answer.ok ? note.dataset.saved : note.dataset.unsaved;
+    } catch { if (note) note.textContent = note.dataset.unsaved; }
+  };
+  form.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(save, 800); });
+}
+
+/* A private link carries its code behind #, where no log sees it. */
+function takeCode(form) {
+  const code = new URLSearchParams(location.hash.slice(1)).get("code");
+  if (!code) return;
+  history.replaceState(null, "", location.pathname);
+  form.querySelector("input[name=code]").value = code;
+  form.requestSubmit();
+}
+
+for (const part of document.querySelectorAll("[data-live]")) follow(part.dataset.live);
+for (const form of document.querySelectorAll("form[data-autosave]")) autosave(form);
+for (const form of document.querySelectorAll("form[data-code]")) takeCode(form);
+/* A second click while the first is on its way sends nothing. */
+document.addEventListener("submit", (event) => {
+  if (event.target.dataset.sent) event.preventDefault();
+  else { event.target.dataset.sent = "yes"; setTimeout(() => delete event.target.dataset.sent, 4000); }
+});
+/* What is wrong comes first, for eyes and ears. */
+document.getElementById("faults")?.setAttribute("tabindex", "-1");
+document.getElementById("faults")?.focus();

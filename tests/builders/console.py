@@ -1,0 +1,166 @@
+"""The console over a whole alliance in this process, and visitors with a browser's cookies that click and type.
+
+No page is faked: behind the console are the four services, their workers and SQLite files in a folder of the test.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import httpx
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from deploy.embedded.alliance import EmbeddedAlliance
+from deploy.embedded.api_client import Api
+from deploy.embedded.http_server import HttpServer
+from services.console.browser import SESSION_COOKIE
+from services.console.commands.sessions import begin_session
+from shared.runtime.assembly import Assembly
+from shared.runtime.clock import SystemClock
+from shared.runtime.identifiers import Identifiers
+from shared.runtime.logging import configure_logging
+from shared.runtime.settings import Settings
+from tests.deployment.process import ROOT
+
+CHARTER = ROOT / "deploy" / "charter" / "zhuzhou.toml"
+FOUNDING = ROOT / "deploy" / "demo" / "founding.yaml"
+PASSWORD = "lianmeng-demo"
+ADDRESS = "https://alliance.example"
+
+
+class Office:
+    """A founded alliance with its console."""
+
+    def __init__(self, alliance: EmbeddedAlliance, api: Api, passwords: dict[str, str] | None = None) -> None:
+        self.alliance = alliance
+        #: Somebody without a token, at the APIs themselves.
+        self.api = api
+        #: Of people whose password is not everybody's.
+        self.passwords = passwords or {}
+
+    @property
+    def assembly(self) -> Assembly:
+        """The console's own."""
+        return self.alliance.console_assembly
+
+    def wait_until_founded(self) -> None:
+        """Every founding member has its account: the events have been through all services."""
+        treasurer = self.api.signed_in("treasurer", PASSWORD)
+        members = self.api.get("membership/v1/alliance")["members"]
+
+        def look() -> bool:
+            accounts = treasurer.get("finance/v1/accounts", limit=100)["items"]
+            return sum(1 for each in accounts if each["member_id"]) >= members
+
+        self.api.wait("the founding members' accounts", look)
+
+    def visitor(self, language: str = "zh-CN") -> Visitor:
+        """Somebody with a new browser."""
+        return Visitor(self, language)
+
+    def signed_in(self, username: str, language: str = "zh-CN") -> Visitor:
+        """Somebody who has signed in, without going through the sign-in page."""
+        visitor = self.visitor(language)
+        visitor.take_session(username)
+        return visitor
+
+
+class Page:
+    """An answer, as people and as tests look at it."""
+
+    def __init__(self, response: TestResponse) -> None:
+        self.response = response
+        self.status = response.status_code
+        self.location = response.headers.get("Location", "")
+        self.html = response.get_data(as_text=True) if response.mimetype == "text/html" else ""
+        self.text = _words_of(self.html)
+
+    def value(self, name: str) -> str:
+        """What a hidden field of the page holds."""
+        found = re.search(rf'name="{re.escape(name)}" value="([^"]*)"', self.html)
+        return found[1] if found else ""
+
+
+class Visitor:
+    """A browser: keeps cookies, sends with a form what the page gave it."""
+
+    def __init__(self, office: Office, language: str) -> None:
+        self.office = office
+        self.language = language
+        self.client: FlaskClient = office.alliance.console.test_client()
+        self.page: Page | None = None
+
+    def take_session(self, username: str) -> None:
+        """Hold a session for this person, as after a sign-in a moment ago."""
+        password = self.office.passwords.get(username, PASSWORD)
+        api = self.office.api
+        granted = {**api.post("membership/v1/sessions", {"username": username, "password": password})}
+        signed_in = api.signed_in(username, password)
+        house = self.office.assembly
+        secret = house.ids.secret()
+        with house.begin() as work:
+            begin_session(work, secret, {**granted, "refresh_token": "none"}, signed_in.get("membership/v1/me"))
+        self.client.set_cookie(SESSION_COOKIE, secret, domain="alliance.example", secure=True)
+
+    def get(self, path: str, **headers: str) -> Page:
+        """Open a page."""
+        self.page = Page(self.client.get(path, base_url=ADDRESS, headers=self._headers(headers)))
+        return self.page
+
+    def send(self, path: str, *, follow: bool = False, **form: Any) -> Page:
+        """Send a form of the page at hand; `follow`: and go where it leads."""
+        assert self.page is not None, "open the page with the form first"
+        hidden = {"form_token": self.page.value("form_token"), "key": self.page.value("key")}
+        headers = self._headers({"Sec-Fetch-Site": "same-origin", "Origin": ADDRESS})
+        response = self.client.post(path, base_url=ADDRESS, data={**hidden, **form}, headers=headers)
+        page = Page(response)
+        if not 300 <= page.status < 400:
+            self.page = page
+        return self.get(page.location) if follow and page.location else page
+
+    def _headers(self, more: dict[str, str]) -> dict[str, str]:
+        return {"Accept-Language": self.language, **more}
+
+
+@contextmanager
+def founded_office(folder: Path, *, founding: Path = FOUNDING) -> Iterator[Office]:
+    """An alliance founded from a file, serving in this process until the block ends."""
+    server = HttpServer("127.0.0.1", 0)
+
+    def settings(service: str) -> Settings:
+        url = f"sqlite:///{folder / service}.sqlite"
+        return Settings(service=service, profile="test", database_url=url, public_url=ADDRESS, smtp_starttls=False)
+
+    configure_logging("ERROR", "office")
+    clock = SystemClock()
+    with EmbeddedAlliance(server, settings) as alliance, httpx.Client(base_url=server.url, trust_env=False) as http:
+        alliance.migrate()
+        assert alliance.run_command("meetings", "adopt-charter", [str(CHARTER)]) == 0
+        arguments = [str(founding), "--charter", str(CHARTER), "--demo-password", PASSWORD]
+        assert alliance.run_command("membership", "found", arguments) == 0
+        alliance.start()
+        office = Office(alliance, Api(http, clock, Identifiers(clock), "zh-CN"))
+        office.wait_until_founded()
+        yield office
+
+
+class _Words(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.words: list[str] = []
+
+    def handle_data(self, data: str) -> None:
+        if data.strip():
+            self.words.append(" ".join(data.split()))
+
+
+def _words_of(html: str) -> str:
+    parser = _Words()
+    parser.feed(html)
+    return "\n".join(parser.words)
