@@ -40,6 +40,10 @@ STEP_UP = timedelta(minutes=8)
 RENEWAL_WAIT_SECONDS, RENEWAL_LOOK_SECONDS = 5.0, 0.05
 
 
+#: What is answered without asking who it is for.
+NO_PAGES = {"static_file", "script_file", "health", "health_live", "health_ready", "metrics"}
+
+
 class SignInNeeded(Exception):
     """The page is for people who are signed in. `ended`: the browser came with a session that has ended."""
 
@@ -321,7 +325,7 @@ class NotYours(HTTPException):
 
 def open_browser() -> None:
     """Before every page: who is it, and is the change theirs?"""
-    if request.endpoint in (None, "static_file", "script_file", "health", "health_live", "health_ready", "metrics"):
+    if request.endpoint in NO_PAGES:
         return
     g.browser = Browser(assembly(), current_app.extensions[EXTENSION])
     g.browser.identify()
