@@ -16,7 +16,9 @@ from werkzeug.exceptions import HTTPException
 from services.console import browser, wording
 from services.console.apis import Away, Line, Refused
 from services.console.pages import BLUEPRINTS
+from services.console.rulebook import word
 from services.console.showing import language, render, say
+from services.console.spans import span, time_left
 from shared.runtime.assembly import Assembly
 from shared.runtime.citing import article_label
 from shared.runtime.logging import get_logger
@@ -51,7 +53,7 @@ def create_console(house: Assembly, transport: httpx.BaseTransport | None = None
         moment=wording.moment, day=wording.day, second=wording.second, money=wording.money,
         thousands=wording.thousands, article=lambda text: article_label(assembly().texts, language(), text),
     )  # fmt: skip
-    app.jinja_env.globals.update(say=say, browser=lambda: g.get("browser"))
+    app.jinja_env.globals.update(say=say, word=word, span=span, time_left=time_left, browser=lambda: g.get("browser"))
     return app
 
 
