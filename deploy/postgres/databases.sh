@@ -8,7 +8,7 @@ case "${LIANMENG_PROFILE:-production}:${POSTGRES_PASSWORD:-demo}" in
   *demo*) echo "DATABASE_PASSWORD is the demo's; profile $LIANMENG_PROFILE refuses it" >&2; exit 1 ;;
 esac
 
-for service in membership meetings finance notifications; do
+for service in membership meetings finance notifications console; do
   password=$(printenv "PASSWORD_OF_$(echo "$service" | tr '[:lower:]' '[:upper:]')")
   psql -q -v ON_ERROR_STOP=1 -v role="$service" -v password="$password" \
        --username "${POSTGRES_USER:-postgres}" --dbname postgres <<'SQL'

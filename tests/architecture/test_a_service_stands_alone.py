@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.tree import ROOT, SERVICES
+from tests.architecture.tree import CONSOLE, ROOT, SERVICES
 
 ANSWER = """
 import json
 from shared.web.wsgi import application
 answers = {}
 client = application().test_client()
-for path in ("/health", "/health/live", "/health/ready", "/api/{service}/openapi.json"):
+for path in ("/health", "/health/live", "/health/ready", "{page}"):
     answer = client.get(path)
     answers[path] = answer.status_code
 print(json.dumps(answers))
@@ -57,15 +57,16 @@ def run(folder: Path, service: str, *arguments: str) -> subprocess.CompletedProc
     )
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", [*SERVICES, CONSOLE])
 def test_a_service_needs_only_shared(alone: Path, service: str) -> None:
     # given nothing but shared/ and the service
     assert sorted(path.name for path in (alone / "services").iterdir()) == sorted(["__init__.py", service])
 
     # when it migrates and is asked for its health
-    before = run(alone, service, "-c", ANSWER.replace("{service}", service))
+    page = "/static/style.css" if service == CONSOLE else f"/api/{service}/openapi.json"
+    before = run(alone, service, "-c", ANSWER.replace("{page}", page))
     migrated = run(alone, service, "-m", "shared.runtime", service, "migrate")
-    after = run(alone, service, "-c", ANSWER.replace("{service}", service))
+    after = run(alone, service, "-c", ANSWER.replace("{page}", page))
 
     # then it is ready once its schema is there, not earlier
     assert migrated.returncode == 0, migrated.stderr[-4000:]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.tree import ROOT, SERVICES, NothingToCheckError, dotted, parsed, write_tree
+from tests.architecture.tree import CONSOLE, ROOT, SERVICES, NothingToCheckError, dotted, parsed, write_tree
 
 LANGUAGES = ("zh-CN", "en")
 #: shared/errors.py: the kinds of refusal, and the parts an Invalid is made of.
@@ -33,10 +33,14 @@ def catalogue(root: Path, folder: str, language: str) -> dict[str, str]:
                 found[f"{prefix}{key}"] = str(value)
         return found
 
-    path = root / folder / "texts" / f"{language}.toml"
-    texts = flat(tomllib.loads(path.read_text("utf-8"))) if path.is_file() else {}
+    texts: dict[str, str] = {}
+    for path in sorted((root / folder / "texts").rglob(f"{language}.toml")):
+        found = flat(tomllib.loads(path.read_text("utf-8")))
+        twice = sorted(texts.keys() & found.keys())
+        assert not twice, f"{path}: said elsewhere already: {twice}"
+        texts |= found
     if not texts:
-        raise NothingToCheckError(f"{path} holds no text")
+        raise NothingToCheckError(f"{folder}/texts holds no text in {language}")
     return texts
 
 
@@ -84,7 +88,7 @@ def faults_of_refusals(root: Path, folder: str, texts: set[str]) -> list[str]:
 FOLDERS = ("shared", *(f"services/{service}" for service in SERVICES))
 
 
-@pytest.mark.parametrize("folder", FOLDERS)
+@pytest.mark.parametrize("folder", [*FOLDERS, f"services/{CONSOLE}"])
 def test_both_languages_say_the_same(folder: str) -> None:
     assert faults_of_catalogues(ROOT, folder) == []
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.tree import PRODUCT, ROOT, SERVICES, NothingToCheckError, dotted, modules, parsed, write_tree
+from tests.architecture.tree import CONSOLE, PRODUCT, ROOT, SERVICES, NothingToCheckError, dotted, modules, parsed, write_tree
 
 #: A layer is a file until it is too long, then a folder.
 LAYERS = ("domain", "commands", "queries", "api", "schemas", "reactions", "timers", "tables", "events", "service")
 ALWAYS_FILES = ("tables", "events", "service")
-OTHER_ROOMS = ("README.md", "__init__.py", "migrations", "texts", "__pycache__")
+OTHER_ROOMS = ("README.md", "__init__.py", "migrations", "templates", "texts", "__pycache__")
 LANGUAGES = ("zh-CN.toml", "en.toml")
 LINES_PER_FILE_MAX = 400
 LINES_PER_FUNCTION_MAX = 60
@@ -187,4 +187,21 @@ def test_a_rule_that_finds_no_file_fails(tmp_path: Path, rule) -> None:
 def test_every_folder_of_services_is_a_service_under_test() -> None:
     folders = {path.name for path in (ROOT / "services").iterdir() if path.is_dir() and not path.name.startswith("_")}
 
-    assert folders - {"console"} == set(SERVICES)
+    assert folders == {*SERVICES, CONSOLE}
+
+
+def test_the_console_has_its_rooms_and_no_others() -> None:
+    house = ROOT / "services" / CONSOLE
+
+    assert {each.name for each in house.iterdir() if each.name != "__pycache__"} == {
+        "README.md", "__init__.py", "service.py", "application.py", "pages", "templates", "static", "texts",
+        "showing.py", "browser.py", "apis.py", "commands", "wording.py", "sealing.py", "tables.py", "migrations",
+    }  # fmt: skip
+
+
+def test_every_page_of_the_console_has_its_texts_in_both_languages() -> None:
+    folders = [each for each in (ROOT / "services" / CONSOLE / "texts").iterdir() if each.is_dir()]
+
+    assert folders
+    assert {each.name for each in folders} <= {each.stem for each in (ROOT / "services" / CONSOLE / "pages").iterdir()}
+    assert all({each.name for each in folder.iterdir()} == set(LANGUAGES) for folder in folders)

@@ -14,6 +14,8 @@ ROOT = Path(__file__).parents[2]
 #: What runs in production. The tests are judged by rules of their own.
 PRODUCT = ("services", "shared", "deploy")
 SERVICES = ("membership", "meetings", "finance", "notifications")
+#: A client of the four with pages instead of an API, and rooms of its own (docs/decisions/0012).
+CONSOLE = "console"
 
 
 class NothingToCheckError(AssertionError):

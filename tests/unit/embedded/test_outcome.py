@@ -10,10 +10,11 @@ import pytest
 from deploy.embedded.outcome import CHAIN, CONSEQUENCES, lacking
 from deploy.embedded.teller import columns, padded
 from deploy.embedded.wording import count_notices, worth_showing
+from shared.runtime.assembly import SHARED_TEXTS
 from shared.runtime.citing import article_label, chinese_number
 from shared.runtime.texts import Texts
 
-TEXTS = Texts.load([Path(__file__).parents[3] / "deploy" / "embedded" / "texts"])
+TEXTS = Texts.load([SHARED_TEXTS, Path(__file__).parents[3] / "deploy" / "embedded" / "texts"])
 
 
 def timeline(*types: str) -> list[dict[str, Any]]:
