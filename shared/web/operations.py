@@ -1,4 +1,4 @@
-"""The operators' handles over HTTP, on every service: events that have not had their effect, and the audit of acts on them.
+"""The operators' handles over HTTP, on every service: how it is, events without their effect, the audit of acts on them.
 
 Reads and answers; what an act does is decided by `shared.messaging.parking`. Open to the role `operator`, and to
 platforms with the scopes `operations:read` and `operations:write`.
@@ -6,6 +6,7 @@ platforms with the scopes `operations:read` and `operations:write`.
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 
 import marshmallow as ma
@@ -16,10 +17,11 @@ from marshmallow import fields, validate
 from shared.errors import Invalid
 from shared.messaging import parking
 from shared.messaging.inbox import PARKED
+from shared.messaging.outbox import outbox_state
 from shared.messaging.parking import Operator, Outcome, Selection, Wish, key_text, parse_key
 from shared.web.access import access
 from shared.web.blueprint import Blueprint
-from shared.web.context import caller, current_work, reading
+from shared.web.context import assembly, caller, current_work, parts, reading
 from shared.web.idempotency import idempotent
 from shared.web.pagination import CursorQuery, Position, page, page_schema
 from shared.web.schemas import Instant, RequestSchema, ResponseSchema, Text, TrueOrFalse, WholeNumber
@@ -176,6 +178,55 @@ class ActOutcome(ResponseSchema):
         fields.Nested(ParkedEvent), required=True, metadata={"description": "named, and with nothing to change"}
     )
     remaining = fields.Integer(required=True, metadata={"description": "events of the filter beyond the limit"})
+
+
+class OutboxState(ResponseSchema):
+    """What the service has to say and has not said yet."""
+
+    pending = fields.Integer(required=True, metadata={"description": "events that have not gone out"})
+    oldest_age_seconds = fields.Float(
+        required=True, metadata={"description": "of the oldest of them; above 60 nothing goes out"}
+    )
+
+
+class InboxState(ResponseSchema):
+    """What the service has heard and not digested."""
+
+    deferred = fields.Integer(required=True, metadata={"description": "tried again by themselves"})
+    parked = fields.Integer(required=True, metadata={"description": "waiting for an operator"})
+    discarded = fields.Integer(required=True, metadata={"description": "closed by an operator"})
+    oldest_parked_age_seconds = fields.Float(required=True)
+
+
+class ServiceState(ResponseSchema):
+    """How one service is. The same numbers as its metrics."""
+
+    service = fields.String(required=True)
+    at = Instant(required=True)
+    ready = fields.Boolean(required=True, metadata={"description": "whether this web process should get work"})
+    checks = fields.Dict(
+        keys=fields.String(), values=fields.String(), required=True, metadata={"description": "what readiness rests on"}
+    )
+    outbox = fields.Nested(OutboxState, required=True)
+    inbox = fields.Nested(InboxState, required=True)
+
+
+@blueprint.route("/state")
+class State(MethodView):
+    @access(roles=ROLES, scopes={READ_SCOPE})
+    @blueprint.response(200, ServiceState)
+    def get(self) -> dict[str, Any]:
+        """Whether the service is ready, and what waits in its outbox and inbox; metrics stay inside the networks."""
+        status, health = parts().health.ready()
+        with reading() as look:
+            return {
+                "service": assembly().service.name,
+                "at": look.now,
+                "ready": status == HTTPStatus.OK,
+                "checks": health["checks"],
+                "outbox": outbox_state(look),
+                "inbox": parking.parking_state(look),
+            }
 
 
 @blueprint.route("/events")

@@ -9,6 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from shared.messaging.inbox import DEFERRED, DISCARDED, PARKED, inbox
+from shared.messaging.outbox import outbox
 from shared.persistence.columns import kernel_metadata
 from shared.runtime.assembly import Assembly
 from shared.runtime.clock import ManualClock
@@ -64,6 +65,26 @@ def faults(answer: Any) -> set[str]:
 
 
 # ------------------------------------------------------------ looking
+def test_the_state_tells_readiness_and_what_waits_in_outbox_and_inbox(desk: Desk, clock: ManualClock) -> None:
+    # given an event that has not gone out, one that waits for a decision, and one that was closed
+    desk.park("one", "two")
+    desk.post("discard", {"events": named("two"), "reason": "for a test"})
+    with desk.assembly.begin() as work:
+        row = {
+            "event_id": "mine", "type": "finance.word.said", "subject": "s", "sequence": 1, "envelope": "{}",
+            "recorded_at": work.now,
+        }  # fmt: skip
+        work.execute(outbox.insert().values(**row))
+    clock.advance(90)
+
+    told = desk.get("state")
+
+    assert (told["service"], told["ready"]) == ("finance", True)
+    assert told["checks"] == {"database": "ok", "draining": "no"}
+    assert told["outbox"] == {"pending": 1, "oldest_age_seconds": 90.0}
+    assert told["inbox"] == {"deferred": 0, "parked": 1, "discarded": 1, "oldest_parked_age_seconds": 90.0}
+
+
 def test_parked_events_are_listed_page_by_page_oldest_first(desk: Desk, clock: ManualClock) -> None:
     for word in ("one", "new\nline", "three"):  # an id with a line break is nothing a cursor could hold
         desk.park(word)
@@ -286,7 +307,7 @@ def test_a_bad_key_or_cursor_of_the_audit_is_refused(desk: Desk) -> None:
 
 
 # ------------------------------------------------------------ rights
-READS = ("events", f"events/{SOURCE}/one", "actions")
+READS = ("state", "events", f"events/{SOURCE}/one", "actions")
 ACTS = ("redrive", "discard")
 
 
