@@ -28,6 +28,7 @@ from shared.web.access import access
 from shared.web.blueprint import Blueprint
 from shared.web.context import assembly
 from shared.web.schemas import WHOLE_NUMBER_MAX, RequestSchema, ResponseSchema
+from shared.web.waiting_places import places
 
 #: The role of people, and the scope of platforms, that may read everything that happens.
 OPERATOR = "operator"
@@ -120,29 +121,6 @@ class _Wish:
             return feed.bounds(look).head
 
 
-class _Places:
-    """Readers that wait in this process, whatever service they wait for: they share its threads."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._taken = 0
-
-    def take(self, maximum: int) -> bool:
-        """One place, if fewer than `maximum` are taken; to be given back."""
-        with self._lock:
-            if self._taken >= maximum:
-                return False
-            self._taken += 1
-            return True
-
-    def give_back(self) -> None:
-        with self._lock:
-            self._taken -= 1
-
-
-_places = _Places()
-
-
 @blueprint.route("")
 class Events(MethodView):
     @access(roles={OPERATOR}, scopes={SCOPE})
@@ -200,7 +178,7 @@ def _page(page: feed.Page) -> Response:
 def _read_waiting(wish: _Wish, after: int, seconds: float) -> feed.Page:
     """The page; an empty one only after so many seconds, or at once where no place is left to wait."""
     page = wish.read(after)
-    if page.entries or not seconds or not _places.take(wish.assembly.settings.feed_readers_max):
+    if page.entries or not seconds or not places.take(wish.assembly.settings.feed_readers_max):
         return page
     try:
         with _Watch(wish) as watch:
@@ -208,7 +186,7 @@ def _read_waiting(wish: _Wish, after: int, seconds: float) -> feed.Page:
             while not page.entries and watch.grows_beyond(page.next, ends):
                 page = wish.read(page.next)
     finally:
-        _places.give_back()
+        places.give_back()
     return page
 
 
@@ -248,13 +226,13 @@ class _Watch:
 
 
 def _stream(wish: _Wish, after: int) -> Response:
-    if not _places.take(wish.assembly.settings.feed_readers_max):
+    if not places.take(wish.assembly.settings.feed_readers_max):
         raise Unavailable("feed.readers_full", retry_after_seconds=RETRY_AFTER_SECONDS)
     try:
         # Refusals belong into an answer of their own: once a stream has begun, it can only end.
         first = wish.read(after)
     except BaseException:
-        _places.give_back()
+        places.give_back()
         raise
     response = Response(_Told(wish, first), mimetype=EVENT_STREAM)
     # Tells nginx to hand on every piece as it comes.
@@ -276,7 +254,7 @@ class _Told:
         self._pieces.close()
         if self._is_open:
             self._is_open = False
-            _places.give_back()
+            places.give_back()
 
 
 def _pieces(wish: _Wish, page: feed.Page) -> Generator[bytes]:
