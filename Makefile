@@ -37,6 +37,10 @@ lint: setup ## style, types, and the import rules of the house
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
+.PHONY: browser
+browser: setup ## the console in a real browser; pictures of every page in var/screenshots (`make test` has this too)
+	@exec $(PY) -m pytest tests/browser $(ARGS)
+
 .PHONY: faults
 faults: setup ## strike every fault on real RabbitMQ and PostgreSQL, COUNT times each; the report is var/faults.md
 	@LIANMENG_FAULTS=$(or $(COUNT),3) exec $(PY) -m pytest tests/faults $(ARGS)

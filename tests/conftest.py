@@ -15,6 +15,7 @@ from typing import TypeVar
 
 import pytest
 
+from tests.browser.obtaining import Tools, obtain_tools
 from tests.servers import (
     Broker,
     PostgreSQL,
@@ -66,6 +67,14 @@ def broker() -> Iterator[Broker]:
     _had["RabbitMQ"] = found.how
     yield found
     found.dispose()
+
+
+@pytest.fixture(scope="session")
+def browser_tools() -> Tools:
+    """A browser, and what judges the pages in it."""
+    tools = _obtain("Chromium", obtain_tools)
+    _had["Chromium"] = tools.how
+    return tools
 
 
 @pytest.fixture
@@ -149,7 +158,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for name, how in sorted(_had.items()):
         terminalreporter.write_line(f"{name}: {how}")
     if _missing:
-        terminalreporter.section("NOT TESTED: servers missing", sep="!", red=True, bold=True)
+        terminalreporter.section("NOT TESTED: programs missing", sep="!", red=True, bold=True)
         for name, why in sorted(_missing.items()):
             terminalreporter.write_line(f"{name}: {why}", red=True)
         terminalreporter.write_line(

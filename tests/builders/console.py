@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,17 @@ class Office:
         visitor.take_session(username)
         return visitor
 
+    def session_of(self, username: str) -> str:
+        """What the session cookie of this person holds after a sign-in a moment ago."""
+        password = self.passwords.get(username, PASSWORD)
+        granted = {**self.api.post("membership/v1/sessions", {"username": username, "password": password})}
+        signed_in = replace(self.api, token=granted["access_token"])
+        house = self.assembly
+        secret = house.ids.secret()
+        with house.begin() as work:
+            begin_session(work, secret, {**granted, "refresh_token": "none"}, signed_in.get("membership/v1/me"))
+        return secret
+
 
 class Page:
     """An answer, as people and as tests look at it."""
@@ -98,14 +110,7 @@ class Visitor:
 
     def take_session(self, username: str) -> None:
         """Hold a session for this person, as after a sign-in a moment ago."""
-        password = self.office.passwords.get(username, PASSWORD)
-        api = self.office.api
-        granted = {**api.post("membership/v1/sessions", {"username": username, "password": password})}
-        signed_in = api.signed_in(username, password)
-        house = self.office.assembly
-        secret = house.ids.secret()
-        with house.begin() as work:
-            begin_session(work, secret, {**granted, "refresh_token": "none"}, signed_in.get("membership/v1/me"))
+        secret = self.office.session_of(username)
         self.client.set_cookie(SESSION_COOKIE, secret, domain="alliance.example", secure=True)
 
     def get(self, path: str, **headers: str) -> Page:
@@ -129,13 +134,23 @@ class Visitor:
 
 
 @contextmanager
-def founded_office(folder: Path, *, founding: Path = FOUNDING) -> Iterator[Office]:
-    """An alliance founded from a file, serving in this process until the block ends."""
+def founded_office(folder: Path, *, founding: Path = FOUNDING, for_browsers: bool = False) -> Iterator[Office]:
+    """An alliance founded from a file, serving in this process until the block ends.
+
+    `for_browsers`: under the address where it really listens, and with a demo's sign-in by one click.
+    """
     server = HttpServer("127.0.0.1", 0)
 
     def settings(service: str) -> Settings:
         url = f"sqlite:///{folder / service}.sqlite"
-        return Settings(service=service, profile="test", database_url=url, public_url=ADDRESS, smtp_starttls=False)
+        return Settings(
+            service=service,
+            profile="demo" if for_browsers else "test",
+            database_url=url,
+            public_url=server.url if for_browsers else ADDRESS,
+            smtp_starttls=False,
+            demo_password=PASSWORD if for_browsers else "",
+        )
 
     configure_logging("ERROR", "office")
     clock = SystemClock()
