@@ -14,6 +14,10 @@ from shared.errors import Forbidden, Unauthenticated
 
 CallerKind = Literal["person", "platform", "anonymous"]
 
+#: How long ago the password may have been given where a view wants to be sure who sits there, in seconds. The lifetime
+#: of an access token: whoever has just signed in is not asked twice, and a screen left open over lunch does not vote.
+STEP_UP_SECONDS = 600
+
 
 @dataclass(frozen=True)
 class Caller:
@@ -26,6 +30,10 @@ class Caller:
     #: The member unit that a person acts for.
     unit_id: str | None = None
     scopes: frozenset[str] = field(default_factory=frozenset)
+    #: When the person last gave the password, in seconds since 1970, as far as the token says.
+    authenticated_at_epoch: int | None = None
+    #: The session in which the token was made, where it was made in one.
+    session_id: str | None = None
 
     @property
     def signed_in(self) -> bool:
@@ -49,25 +57,40 @@ class Caller:
 ANONYMOUS = Caller()
 
 
+class StepUpNeeded(Unauthenticated):
+    """The caller is known and may do this, once they have given the password again (RFC 9470)."""
+
+    def __init__(self) -> None:
+        super().__init__("access.step_up_needed", minutes=STEP_UP_SECONDS // 60)
+
+
 @dataclass(frozen=True)
 class Gate:
     """Who may call a view.
 
     `public` lets everybody in, except that a platform needs one of `scopes` where any are named. `signed_in` lets in
-    every caller with a valid token. Otherwise a person needs one of `roles`, a platform one of `scopes`.
+    every caller with a valid token. Otherwise a person needs one of `roles`, a platform one of `scopes`. `recent` also
+    demands that the password was given a short while ago.
     """
 
     public: bool = False
     signed_in: bool = False
     roles: frozenset[str] = frozenset()
     scopes: frozenset[str] = frozenset()
+    recent: bool = False
 
     @classmethod
     def of(
-        cls, *, public: bool = False, signed_in: bool = False, roles: Iterable[str] = (), scopes: Iterable[str] = ()
+        cls,
+        *,
+        public: bool = False,
+        signed_in: bool = False,
+        roles: Iterable[str] = (),
+        scopes: Iterable[str] = (),
+        recent: bool = False,
     ) -> Gate:
         """A gate; one that lets nobody pass is a bug."""
-        gate = cls(public=public, signed_in=signed_in, roles=frozenset(roles), scopes=frozenset(scopes))
+        gate = cls(public=public, signed_in=signed_in, roles=frozenset(roles), scopes=frozenset(scopes), recent=recent)
         assert public or signed_in or gate.roles or gate.scopes, "a view must say who may call it"
         return gate
 
@@ -78,6 +101,14 @@ class Gate:
                 raise Unauthenticated("access.token_missing")
         elif not self._lets_in(caller):
             raise Forbidden("access.forbidden")
+
+    def ensure_recent(self, caller: Caller, now_epoch: float) -> None:
+        """Raises StepUpNeeded where the gate wants a recent password and the caller's is older, or of unknown age."""
+        if not self.recent:
+            return
+        given = caller.authenticated_at_epoch
+        if given is None or now_epoch - given > STEP_UP_SECONDS:
+            raise StepUpNeeded
 
     def _lets_in(self, caller: Caller) -> bool:
         if caller.is_platform:

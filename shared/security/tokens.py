@@ -63,6 +63,10 @@ class Claims:
     roles: frozenset[str] = field(default_factory=frozenset)
     unit_id: str | None = None
     scopes: frozenset[str] = field(default_factory=frozenset)
+    #: When the person last gave the password, in seconds since 1970; None where the token does not say.
+    authenticated_at_epoch: int | None = None
+    #: The session in which the token was made, where it was made in one.
+    session_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -159,7 +163,19 @@ class Verifier:
             roles=_texts(claims, "roles"),
             unit_id=None if claims.get("unit") is None else _text(claims, "unit"),
             scopes=frozenset(scope.split()),
+            authenticated_at_epoch=self._checked_authentication(claims),
+            session_id=None if claims.get("sid") is None else _text(claims, "sid"),
         )
+
+    def _checked_authentication(self, claims: Mapping[str, Any]) -> int | None:
+        value = claims.get("auth_time")
+        if value is None:
+            return None
+        if type(value) is not int:
+            raise TokenRefused("auth_time is no whole number")
+        if value - LEEWAY_SECONDS > self._clock.now().timestamp():
+            raise TokenRefused("authenticated in the future")
+        return value
 
     def _check_times(self, claims: Mapping[str, Any]) -> None:
         now = self._clock.now().timestamp()

@@ -14,10 +14,10 @@ from flask import g, request
 
 from shared.errors import Fault, Invalid
 from shared.runtime.logging import get_logger
-from shared.security.permissions import ANONYMOUS, Caller, Gate
+from shared.security.permissions import ANONYMOUS, STEP_UP_SECONDS, Caller, Gate
 from shared.security.tokens import TokenRefused
 from shared.web.apidoc import amend
-from shared.web.context import parts
+from shared.web.context import assembly, parts
 from shared.web.json_bodies import shown
 
 __all__ = ["Caller", "access", "gate_of"]
@@ -30,17 +30,29 @@ View = Callable[..., Any]
 
 
 def access(
-    *, public: bool = False, signed_in: bool = False, roles: Iterable[str] = (), scopes: Iterable[str] = ()
+    *,
+    public: bool = False,
+    signed_in: bool = False,
+    roles: Iterable[str] = (),
+    scopes: Iterable[str] = (),
+    recent: bool = False,
+    any_query: bool = False,
 ) -> Callable[[View], View]:
-    """Who may call the view; see `Gate`. Must be the outermost decorator of a view method."""
-    gate = Gate.of(public=public, signed_in=signed_in, roles=roles, scopes=scopes)
+    """Who may call the view; see `Gate`. Must be the outermost decorator of a view method.
+
+    `recent`: the person must have given the password a short while ago. `any_query`: the view reads its query by rules of
+    its own, such as OAuth's, and answers for what it does not know.
+    """
+    gate = Gate.of(public=public, signed_in=signed_in, roles=roles, scopes=scopes, recent=recent)
 
     def decorate(view: View) -> View:
         @wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> Any:
             g.caller = _authenticate()
             gate.ensure_passes(g.caller)
-            _ensure_known_query()
+            gate.ensure_recent(g.caller, assembly().clock.now().timestamp())
+            if not any_query:
+                _ensure_known_query()
             return view(*args, **kwargs)
 
         # The mark names its own wrapper: functools.wraps would carry a plain one outwards through other decorators.
@@ -74,6 +86,8 @@ def _authenticate() -> Caller:
         roles=claims.roles if claims.kind == "person" else frozenset(),
         unit_id=claims.unit_id,
         scopes=claims.scopes if claims.kind == "platform" else frozenset(),
+        authenticated_at_epoch=claims.authenticated_at_epoch if claims.kind == "person" else None,
+        session_id=claims.session_id if claims.kind == "person" else None,
     )
 
 
@@ -98,10 +112,12 @@ def _document(view: View, gate: Gate) -> None:
     if not gate.public or gate.scopes:
         security.append({"bearer": []})
         responses = {"401": "UNAUTHORIZED", "403": "FORBIDDEN"}
-    rights = {
+    rights: dict[str, Any] = {
         "public": gate.public,
         "signed_in": gate.signed_in,
         "roles": sorted(gate.roles),
         "scopes": sorted(gate.scopes),
     }
+    if gate.recent:
+        rights["recent_seconds"] = STEP_UP_SECONDS
     amend(view, parameters=["ACCEPT_LANGUAGE"], responses=responses, security=security, **{"x-access": rights})

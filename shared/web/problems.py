@@ -19,6 +19,7 @@ from werkzeug.routing import RoutingException
 from shared import errors
 from shared.errors import Fault, Refusal
 from shared.runtime.logging import get_logger
+from shared.security.permissions import STEP_UP_SECONDS, StepUpNeeded
 from shared.web.context import language, parts
 from shared.web.json_bodies import Malformed
 from shared.web.schemas import ResponseSchema
@@ -101,11 +102,7 @@ def _on_refusal(refusal: Refusal) -> Response:
     status = status_of(refusal)
     headers: dict[str, str] = {}
     if status is HTTPStatus.UNAUTHORIZED:
-        challenge = 'Bearer realm="lianmeng"'
-        # RFC 6750, 3.1: no error code where the caller sent no token at all.
-        headers["WWW-Authenticate"] = (
-            f'{challenge}, error="invalid_token"' if "Authorization" in request.headers else challenge
-        )
+        headers["WWW-Authenticate"] = _challenge(refusal)
     seconds = refusal.retry_after_seconds
     if seconds is None and status is HTTPStatus.SERVICE_UNAVAILABLE:
         seconds = RETRY_AFTER_SECONDS
@@ -120,6 +117,15 @@ def _on_refusal(refusal: Refusal) -> Response:
         faults=refusal.faults or _own_fault(refusal),
         headers=headers,
     )
+
+
+def _challenge(refusal: Refusal) -> str:
+    """What the caller needs, for programs (RFC 6750, 3; RFC 9470, 3)."""
+    if isinstance(refusal, StepUpNeeded):
+        return f'Bearer error="insufficient_user_authentication", max_age="{STEP_UP_SECONDS}"'
+    # No error code where the caller sent no token at all.
+    error = ', error="invalid_token"' if "Authorization" in request.headers else ""
+    return f'Bearer realm="lianmeng"{error}'
 
 
 def _own_fault(refusal: Refusal) -> Sequence[Fault]:

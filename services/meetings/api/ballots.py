@@ -48,12 +48,15 @@ class Ballot(MethodView):
 class Votes(MethodView):
     """The votes of a ballot: they can be cast, never read."""
 
-    @access(roles={"committee", "representative"})
+    @access(roles={"committee", "representative"}, recent=True)
     @idempotent
     @blueprint.arguments(VoteRequest)
     @blueprint.response(201, VoteReceiptView)
     def post(self, body: dict[str, str], ballot_id: str) -> VoteReceipt:
-        """Cast the vote of the caller's unit. It stands: there is no second one."""
+        """Cast the vote of the caller's unit. It stands: there is no second one.
+
+        The password must have been given within the last ten minutes, else 401 `access.step_up_needed`.
+        """
         return cast_vote(current_work(), ballot_id, unit_id=caller().unit_id, choice=body["choice"])
 
 
