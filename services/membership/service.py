@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from services.membership.api import accounts, applications, clients, roster, signing_keys
+from services.membership.api import (
+    accounts,
+    applications,
+    clients,
+    person_sessions,
+    roster,
+    sign_in_page,
+    signing_keys,
+    tokens,
+)
 from services.membership.api.founding_command import run_found
 from services.membership.events import CONSUMES, PUBLISHES
 from services.membership.reactions import PROJECTIONS, REACTIONS
@@ -28,9 +37,11 @@ SERVICE = Service(
         roster.alliance,
         accounts.session_routes,
         accounts.me,
+        person_sessions.my_sessions,
         accounts.accounts,
         clients.clients,
-        clients.oauth,
+        sign_in_page.authorization,
+        tokens.oauth,
         signing_keys.signing_keys,
         signing_keys.well_known,
     ),

@@ -185,6 +185,53 @@ sign_in_attempts = sa.Table(
     sa.Column("tried_at", Utc(), nullable=False, index=True),
 )
 
+# What the sign-in page hands to an application, until it is exchanged. The code itself is stored nowhere.
+authorization_codes = sa.Table(
+    "authorization_codes",
+    METADATA,
+    sa.Column("code_digest", Digest, primary_key=True),
+    sa.Column("client_id", sa.String(40), nullable=False),
+    sa.Column("redirect_uri", sa.String(500), nullable=False),
+    sa.Column("code_challenge", sa.String(43), nullable=False),
+    sa.Column("account_id", Identifier, sa.ForeignKey("accounts.account_id"), nullable=False),
+    sa.Column("authenticated_at", Utc(), nullable=False),
+    sa.Column("expires_at", Utc(), nullable=False, index=True),
+)
+
+person_sessions = sa.Table(
+    "person_sessions",
+    METADATA,
+    sa.Column("session_id", Identifier, primary_key=True),
+    sa.Column("account_id", Identifier, sa.ForeignKey("accounts.account_id"), nullable=False, index=True),
+    sa.Column("client_id", sa.String(40), nullable=False),
+    # Of the code that made it: who comes with that code again is known by it.
+    sa.Column("code_digest", Digest, nullable=False, unique=True),
+    # Of the one refresh token that is good now.
+    sa.Column("refresh_digest", Digest, nullable=False, unique=True),
+    sa.Column("started_at", Utc(), nullable=False),
+    sa.Column("authenticated_at", Utc(), nullable=False),
+    sa.Column("used_at", Utc(), nullable=False),
+    # Unless it is used again; never later than `ends_at`.
+    sa.Column("expires_at", Utc(), nullable=False),
+    sa.Column("ends_at", Utc(), nullable=False, index=True),
+    sa.Column("ended_at", Utc(), nullable=True),
+    sa.Column("end_reason", sa.String(40), nullable=True),
+)
+
+# Refresh tokens that were exchanged for the next one. Seen again, one of them ends its session.
+spent_refresh_tokens = sa.Table(
+    "spent_refresh_tokens",
+    METADATA,
+    sa.Column("refresh_digest", Digest, primary_key=True),
+    sa.Column(
+        "session_id",
+        Identifier,
+        sa.ForeignKey("person_sessions.session_id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+    ),
+)
+
 clients = sa.Table(
     "clients",
     METADATA,

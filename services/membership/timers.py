@@ -1,7 +1,9 @@
-"""What falls due in membership by itself: signing keys turn, old counts go. No rules here."""
+"""What falls due in membership by itself: signing keys turn; old counts, codes and sessions go. No rules here."""
 
 from __future__ import annotations
 
+from services.membership.commands.authorization_codes import prune_codes
+from services.membership.commands.person_sessions import prune_sessions
 from services.membership.commands.sessions import prune_attempts
 from services.membership.commands.signing_keys import turn_keys
 from shared.runtime.assembly import Assembly
@@ -23,9 +25,11 @@ def turn_signing_keys(assembly: Assembly) -> bool:
 
 
 def prune(assembly: Assembly) -> bool:
-    """Forget failed sign-ins of yesterday."""
+    """Forget failed sign-ins of yesterday, codes nobody came for, and sessions past their limit."""
     with assembly.begin() as work:
         prune_attempts(work)
+        prune_codes(work)
+        prune_sessions(work)
     return False
 
 

@@ -5,8 +5,11 @@ Hashing happens between two units of work, never inside one.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import sqlalchemy as sa
 from flask.views import MethodView
 
 from services.membership.commands import accounts as commands
@@ -14,6 +17,7 @@ from services.membership.commands import sessions
 from services.membership.commands.passwords import hash_password, verify_password
 from services.membership.domain.accounts import ensure_password_allowed, normalise_username
 from services.membership.queries import accounts as queries
+from services.membership.queries.person_sessions import ensure_not_ended
 from services.membership.schemas.accounts import (
     AccountView,
     ActivatedAccount,
@@ -22,6 +26,7 @@ from services.membership.schemas.accounts import (
     SessionRequest,
     TokenView,
 )
+from shared.persistence.unit_of_work import UnitOfWork
 from shared.web.access import access
 from shared.web.blueprint import Blueprint
 from shared.web.context import assembly, begin_work, caller, reading
@@ -41,6 +46,17 @@ def issuer() -> sessions.Issuer:
     return sessions.Issuer(settings.issuer, settings.secret_or_demo())
 
 
+@contextmanager
+def password_checked(username: str, password: str) -> Iterator[tuple[UnitOfWork, sa.Row[Any]]]:
+    """The unit of work in which this person signs in, and their account. TooMany, Unauthenticated `session.refused`."""
+    with begin_work() as work:
+        sign_in = sessions.begin_sign_in(work, username)
+    fits = verify_password(sign_in.password_hash, password)
+    new_hash = sessions.rehash_if_outdated(sign_in, password) if fits else None
+    with begin_work() as work:
+        yield work, sessions.finish_sign_in(work, sign_in, fits=fits, new_hash=new_hash)
+
+
 @session_routes.route("")
 class Sessions(MethodView):
     @access(public=True)
@@ -50,13 +66,8 @@ class Sessions(MethodView):
     @session_routes.response(200, TokenView)
     def post(self, body: dict[str, Any]) -> dict[str, Any]:
         """A short-lived token for a person. After repeated failures the answer is 429 with Retry-After."""
-        username = normalise_username(body["username"])
-        with begin_work() as work:
-            sign_in = sessions.begin_sign_in(work, username)
-        fits = verify_password(sign_in.password_hash, body["password"])
-        new_hash = sessions.rehash_if_outdated(sign_in, body["password"]) if fits else None
-        with begin_work() as work:
-            return sessions.finish_sign_in(work, sign_in, fits=fits, new_hash=new_hash, issuer=issuer())
+        with password_checked(normalise_username(body["username"]), body["password"]) as (work, account):
+            return sessions.issue_person_token(work, account, issuer(), authenticated_at=work.now)
 
 
 @me.route("")
@@ -64,13 +75,17 @@ class Me(MethodView):
     @access(signed_in=True)
     @me.response(200, MeView)
     def get(self) -> dict[str, Any]:
-        """The account or platform behind the token, with the rights the token carries."""
+        """The account or platform behind the token, with the rights the token carries.
+
+        401 `session.ended` where the account was closed or the session ended since the token was made.
+        """
         who = caller()
         rights = {"kind": who.kind, "roles": sorted(who.roles), "scopes": sorted(who.scopes)}
         with reading() as look:
             if who.is_platform:
                 client = queries.get_client(look, str(who.subject))
                 return {**rights, "client_id": client["client_id"], "name": client["name"], "member": None}
+            ensure_not_ended(look, str(who.subject), who.session_id)
             account = queries.get_account(look, str(who.subject))
         member = {name: account[name] for name in ("member_id", "number", "unit_name")}
         return {

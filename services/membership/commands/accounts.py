@@ -8,8 +8,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from services.membership import tables
+from services.membership.commands.person_sessions import end_sessions_of
 from services.membership.domain.accounts import ACTIVE, CLOSED, INVITED, OPERATOR, normalise_username
 from services.membership.domain.credentials import matches
+from services.membership.domain.person_sessions import ACCOUNT_CLOSED
 from shared.errors import Conflict, NotFound, Unauthenticated
 from shared.persistence.unit_of_work import Reading, UnitOfWork
 
@@ -81,8 +83,8 @@ def activate_account(work: UnitOfWork, *, username: str, invitation_code: str, p
 
 
 def close_account(work: UnitOfWork, account_id: str) -> None:
-    """No more signing in; tokens already given run out within minutes. Records `account.closed`; the charter has no
-    article on it. Closing twice changes nothing.
+    """No more signing in; sessions end, and tokens already given run out within minutes. Records `account.closed`; the
+    charter has no article on it. Closing twice changes nothing.
     """
     mine = tables.accounts.c.account_id == account_id
     # Taken first: two operators who close each other at once would else both see the other still there.
@@ -97,6 +99,7 @@ def close_account(work: UnitOfWork, account_id: str) -> None:
     work.execute(
         sa.update(tables.accounts).where(mine).values(state=CLOSED, password_hash=None, invitation_digest=None)
     )
+    end_sessions_of(work, account_id, reason=ACCOUNT_CLOSED)
     work.record("membership.account.closed", subject=account_id, data={"account_id": account_id})
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -83,10 +83,8 @@ def _lock_attempts(work: UnitOfWork, digest: str) -> sa.Row[Any]:
     raise Unavailable("session.busy", retry_after_seconds=1)
 
 
-def finish_sign_in(
-    work: UnitOfWork, sign_in: SignIn, *, fits: bool, new_hash: str | None, issuer: Issuer
-) -> dict[str, Any]:
-    """The token, or Unauthenticated `session.refused`: one answer for a wrong name and a wrong password."""
+def finish_sign_in(work: UnitOfWork, sign_in: SignIn, *, fits: bool, new_hash: str | None) -> sa.Row[Any]:
+    """The account, locked, or Unauthenticated `session.refused`: one answer for a wrong name and a wrong password."""
     if not fits or sign_in.account_id is None:
         raise Unauthenticated("session.refused")
     mine = tables.accounts.c.account_id == sign_in.account_id
@@ -99,7 +97,7 @@ def finish_sign_in(
     if new_hash is not None:
         changed["password_hash"] = new_hash
     work.execute(sa.update(tables.accounts).where(mine).values(**changed))
-    return issue_person_token(work, account, issuer)
+    return account
 
 
 def rehash_if_outdated(sign_in: SignIn, password: str) -> str | None:
@@ -123,14 +121,28 @@ def prune_attempts(work: UnitOfWork) -> None:
     work.execute(sa.delete(table).where(table.c.tried_at < work.now - rules.FORGET_AFTER))
 
 
-def issue_person_token(work: UnitOfWork, account: sa.Row[Any], issuer: Issuer) -> dict[str, Any]:
-    """A token for a person, with the roles they have at this moment."""
+def issue_person_token(
+    work: UnitOfWork,
+    account: sa.Row[Any],
+    issuer: Issuer,
+    *,
+    authenticated_at: datetime,
+    session: sa.Row[Any] | None = None,
+) -> dict[str, Any]:
+    """A token for a person, with the roles they have at this moment.
+
+    `authenticated_at`: when the password was checked. A token of a session names it and does not outlive it.
+    """
     offices = find_offices(work, account.member_id, work.now) if account.member_id else ()
     roles = rules.derive_roles(account.staff_roles, represents_member=account.member_id is not None, offices=offices)
     claims: dict[str, Any] = {"sub": account.account_id, "kind": "person", "roles": sorted(roles)}
+    claims["auth_time"] = int(authenticated_at.timestamp())
     if account.member_id is not None:
         claims["unit"] = account.member_id
-    return _issue(work, claims, issuer)
+    if session is None:
+        return _issue(work, claims, issuer)
+    claims |= {"sid": session.session_id, "client_id": session.client_id}
+    return _issue(work, claims, issuer, lifetime=min(TOKEN_LIFETIME, session.ends_at - work.now))
 
 
 def issue_client_token(
@@ -153,9 +165,10 @@ def find_offices(reading: Reading, member_id: str, now: datetime) -> Iterable[st
     return [row.office for row in reading.all(sa.select(table.c.office).where(held))]
 
 
-def _issue(work: UnitOfWork, claims: dict[str, Any], issuer: Issuer) -> dict[str, Any]:
-    issued = int(work.now.timestamp())
-    lifetime = int(TOKEN_LIFETIME.total_seconds())
+def _issue(
+    work: UnitOfWork, claims: dict[str, Any], issuer: Issuer, *, lifetime: timedelta = TOKEN_LIFETIME
+) -> dict[str, Any]:
+    issued, seconds = int(work.now.timestamp()), int(lifetime.total_seconds())
     token = sign_token(
         work,
         {
@@ -163,10 +176,10 @@ def _issue(work: UnitOfWork, claims: dict[str, Any], issuer: Issuer) -> dict[str
             "aud": AUDIENCE,
             "iat": issued,
             "nbf": issued,
-            "exp": issued + lifetime,
+            "exp": issued + seconds,
             "jti": work.ids.new_id(),
             **claims,
         },
         master_secret=issuer.master_secret,
     )
-    return {"access_token": token, "token_type": "Bearer", "expires_in": lifetime}
+    return {"access_token": token, "token_type": "Bearer", "expires_in": seconds}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from marshmallow import fields, validate
+from marshmallow import EXCLUDE, fields, validate
 
 from services.membership.domain.accounts import PASSWORD_LENGTH_MAX, USERNAME_LENGTH_MAX
 from services.membership.domain.clients import NAME_LENGTH_MAX, SCOPES
@@ -17,11 +17,34 @@ class SessionRequest(RequestSchema):
     password = fields.String(required=True, validate=validate.Length(min=1, max=PASSWORD_LENGTH_MAX))
 
 
+class SignInForm(RequestSchema):
+    """What the sign-in page sends. `token` is compared with the cookie before this is read."""
+
+    class Meta:
+        """A browser's add-on may put fields into a form; nobody else sends it."""
+
+        unknown = EXCLUDE
+
+    username = Text(max=USERNAME_LENGTH_MAX, required=True)
+    password = fields.String(required=True, validate=validate.Length(min=1, max=PASSWORD_LENGTH_MAX))
+
+
 class TokenView(ResponseSchema):
     access_token = fields.String(required=True)
     token_type = fields.String(required=True)
     expires_in = fields.Integer(required=True, metadata={"description": "seconds"})
+    refresh_token = fields.String(metadata={"description": "people's applications: good for one refresh"})
+    refresh_expires_in = fields.Integer(metadata={"description": "seconds until the session ends unless refreshed"})
     scope = fields.String()
+
+
+class PersonSessionView(ResponseSchema):
+    session_id = fields.String(required=True)
+    client_id = fields.String(required=True, metadata={"description": "the application"})
+    started_at = Instant(required=True)
+    used_at = Instant(required=True, metadata={"description": "last refresh"})
+    expires_at = Instant(required=True, metadata={"description": "unless it is used again"})
+    current = fields.Boolean(required=True, metadata={"description": "whether this request came from it"})
 
 
 class ActivationRequest(RequestSchema):
