@@ -169,7 +169,8 @@ class Browser:
     def _load(self, secret: str) -> Session | None:
         with self._house.reading() as reading:
             found = sessions.find_session(reading, secret)
-        if found is not None and self._house.clock.now() - found.seen_at > sessions.SEEN_STEP:
+        is_due = found is not None and self._house.clock.now() - found.seen_at > sessions.SEEN_STEP
+        if is_due and not _comes_by_itself():
             with self._house.begin() as work:
                 sessions.note_seen(work, secret)
         return found
@@ -331,6 +332,11 @@ def open_browser() -> None:
     g.browser.identify()
     if request.method not in ("GET", "HEAD", "OPTIONS"):
         g.browser.ensure_own_form()
+
+
+def _comes_by_itself() -> bool:
+    """Whether the page's script asks, not the person: an open page must not keep a session alive."""
+    return "X-Live" in request.headers or "text/event-stream" in request.headers.get("Accept", "")
 
 
 def _secret_in(cookie: str) -> str | None:

@@ -4,17 +4,25 @@
 /* A page with data-live=ADDRESS is told when what it shows has changed, and takes the parts marked data-live-part anew. */
 function follow(address) {
   const source = new EventSource(address);
-  source.addEventListener("changed", async () => {
-    const answer = await fetch(location.href, { headers: { "X-Live": "1" }, credentials: "same-origin" });
-    if (!answer.ok) { source.close(); return; }
-    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-    for (const part of document.querySelectorAll("[data-live-part]")) {
-      const next = fresh.querySelector(`[data-live-part="${CSS.escape(part.dataset.livePart)}"]`);
-      /* Not under somebody's hands. */
-      if (next && !part.contains(document.activeElement) && part.innerHTML !== next.innerHTML) part.innerHTML = next.innerHTML;
-    }
+  source.addEventListener("changed", () => takeAnew().then((may) => may || source.close()));
+  source.addEventListener("error", () => {
+    /* Refused, because too many listen already: look from time to time instead. A stream that only ended comes back by itself. */
+    if (source.readyState === EventSource.CLOSED) setTimeout(() => takeAnew().then((may) => may && follow(address)), 30000);
   });
-  addEventListener("pagehide", () => source.close());
+  addEventListener("pagehide", () => source.close(), { once: true });
+}
+
+/* Whether the page could be had; after the end of the session it leads to the sign-in page, and all stays as it is. */
+async function takeAnew() {
+  const answer = await fetch(location.href, { headers: { "X-Live": "1" }, credentials: "same-origin", redirect: "manual" }).catch(() => null);
+  if (!answer || !answer.ok) return answer === null;
+  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  for (const part of document.querySelectorAll("[data-live-part]")) {
+    const next = fresh.querySelector(`[data-live-part="${CSS.escape(part.dataset.livePart)}"]`);
+    /* Not under somebody's hands. */
+    if (next && !part.contains(document.activeElement) && part.innerHTML !== next.innerHTML) part.innerHTML = next.innerHTML;
+  }
+  return true;
 }
 
 /* A form with data-autosave=ADDRESS sends what is typed there shortly after the last key. */
