@@ -47,9 +47,22 @@ function takeCode(form) {
   form.requestSubmit();
 }
 
+/* A button with data-copy=ID puts what stands there on the clipboard; one with data-print prints. Without a script they are not shown. */
+function serve(button) {
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    if (!button.dataset.copy) { print(); return; }
+    await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent.trim());
+    button.textContent = button.dataset.copied;
+  });
+}
+
+for (const button of document.querySelectorAll("button[data-copy], button[data-print]")) serve(button);
 for (const part of document.querySelectorAll("[data-live]")) follow(part.dataset.live);
 for (const form of document.querySelectorAll("form[data-autosave]")) autosave(form);
 for (const form of document.querySelectorAll("form[data-code]")) takeCode(form);
+/* A code that was not needed does not stay where the next person at this browser sees it. */
+if (location.hash.startsWith("#code=")) history.replaceState(null, "", location.pathname);
 /* A second click while the first is on its way sends nothing. */
 document.addEventListener("submit", (event) => {
   if (event.target.dataset.sent) event.preventDefault();
