@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import wraps
-from typing import Any
+from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 from flask import Response, current_app, g, request
@@ -42,6 +42,9 @@ RENEWAL_WAIT_SECONDS, RENEWAL_LOOK_SECONDS = 5.0, 0.05
 
 #: What is answered without asking who it is for.
 NO_PAGES = {"static_file", "script_file", "health", "health_live", "health_ready", "metrics"}
+
+
+View = TypeVar("View", bound=Callable[..., Any])
 
 
 class SignInNeeded(Exception):
@@ -298,13 +301,13 @@ def person() -> Person:
     return browser().signed_in()
 
 
-def for_roles(*roles: str) -> Any:
+def for_roles(*roles: str) -> Callable[[View], View]:
     """A page for people with one of the roles; without any, for everybody who is signed in.
 
     The APIs decide what anybody may do; this only spares people a page on which nothing would work.
     """
 
-    def decorate(view: Any) -> Any:
+    def decorate(view: View) -> View:
         @wraps(view)
         def shown(*args: Any, **kwargs: Any) -> Any:
             who = person()
@@ -312,7 +315,7 @@ def for_roles(*roles: str) -> Any:
                 raise NotYours
             return view(*args, **kwargs)
 
-        return shown
+        return cast("View", shown)
 
     return decorate
 
