@@ -20,7 +20,8 @@ from werkzeug.test import TestResponse
 from deploy.embedded.alliance import EmbeddedAlliance
 from deploy.embedded.api_client import Api
 from deploy.embedded.http_server import HttpServer
-from services.console.browser import SESSION_COOKIE
+from services.console.apis import Away, Line
+from services.console.browser import EXTENSION, SESSION_COOKIE
 from services.console.commands.sessions import begin_session
 from shared.runtime.assembly import Assembly
 from shared.runtime.clock import SystemClock
@@ -60,6 +61,23 @@ class Office:
             return sum(1 for each in accounts if each["member_id"]) >= members
 
         self.api.wait("the founding members' accounts", look)
+
+    @contextmanager
+    def without(self, away: str) -> Iterator[None]:
+        """While the block runs, a service does not answer the console."""
+        line: Line = self.alliance.console.extensions[EXTENSION]
+        send = line.send
+
+        def send_unless_away(service: str, method: str, path: str, **request: Any) -> httpx.Response:
+            if service == away:
+                raise Away(service)
+            return send(service, method, path, **request)
+
+        line.send = send_unless_away  # type: ignore[method-assign]  # for the length of the block
+        try:
+            yield
+        finally:
+            line.send = send  # type: ignore[method-assign]
 
     def visitor(self, language: str = "zh-CN") -> Visitor:
         """Somebody with a new browser."""
