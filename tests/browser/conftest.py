@@ -22,6 +22,11 @@ FLAGS = [
     "--disable-component-update",
 ]
 
+OpenWindow = Callable[[Look], Window]
+#: Both languages, at a desk and on a phone.
+LOOKS = [Look(language, *size) for language in ("zh-CN", "en") for size in ((1280, 900), (390, 844))]
+each_look = pytest.mark.parametrize("look", LOOKS, ids=str)
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whoever runs `-m 'not browser'` has no need of one."""
@@ -48,7 +53,7 @@ def house(chromium: Browser, browser_tools: Tools, tmp_path_factory: pytest.Temp
 
 
 @pytest.fixture
-def open_window(house: House) -> Iterator[Callable[[Look], Window]]:
+def open_window(house: House) -> Iterator[OpenWindow]:
     """Opens windows; at the end of the test nothing may have been found in any of them."""
     windows: list[Window] = []
 

@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import pytest
-
-from tests.browser.windows import Look, Window
-
-OpenWindow = Callable[[Look], Window]
-#: At a desk, and on a phone.
-LOOKS = [
-    pytest.param(Look(language, width, height), id=f"{language}-{width}")
-    for language in ("zh-CN", "en")
-    for width, height in ((1280, 900), (390, 844))
-]
+from tests.browser.conftest import OpenWindow, each_look
+from tests.browser.windows import Look
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@each_look
 def test_a_visitor_finds_nothing_amiss(open_window: OpenWindow, look: Look) -> None:
     window = open_window(look)
 
