@@ -80,7 +80,9 @@ class EmbeddedAlliance:
         make_web = self.console_assembly.service.make_web
         assert make_web is not None
         self.console: Flask = make_web(self.console_assembly, apis)
-        self._server.start(dispatcher(applications, self.console.wsgi_app, health=_health(self.is_alive)))
+        #: Everything that one address answers.
+        self.application = dispatcher(applications, self.console.wsgi_app, health=_health(self.is_alive))
+        self._server.start(self.application)
         self._started = True
 
     def is_alive(self) -> bool:

@@ -137,6 +137,8 @@ class Browser:
     def sign_in(self, granted: dict[str, Any]) -> None:
         """Begin a session with what membership granted, in place of any before."""
         self._end_here()
+        if self.session is not None:
+            self._revoke(self.session)
         self.apis.headers["Authorization"] = f"Bearer {granted['access_token']}"
         person = self.apis.get("membership", "me")
         secret = self._house.ids.secret()
@@ -155,14 +157,17 @@ class Browser:
             with self._house.begin() as work:
                 sessions.end_sessions_of(work, session.account_id)
         self._end_here()
-        form = {"token": session.refresh_token, "client_id": CLIENT_ID}
-        with contextlib.suppress(Away):  # it ends by itself within the half hour; here it has ended
-            self.apis.line.send("membership", "POST", "/api/membership/v1/oauth/revoke", data=form)
+        self._revoke(session)
         self.session, self.person, self._new_session = None, None, ""
 
     def _forget(self) -> None:
         self._end_here()
         self.session, self.person, self._new_session, self.has_ended = None, None, "", True
+
+    def _revoke(self, session: Session) -> None:
+        form = {"token": session.refresh_token, "client_id": CLIENT_ID}
+        with contextlib.suppress(Away):  # it ends by itself within the half hour; here it has ended
+            self.apis.line.send("membership", "POST", "/api/membership/v1/oauth/revoke", data=form)
 
     def _end_here(self) -> None:
         if self.session is not None:
