@@ -1,5 +1,33 @@
 """The pages, a module per subject. Each asks the APIs and hands their answers to a template; no rules."""
 
-from services.console.pages import ballots, home, operations, signing, style
+from services.console.pages import (
+    activating,
+    applying,
+    ballots,
+    charter,
+    home,
+    me,
+    notices,
+    operations,
+    roster,
+    signing,
+    status,
+    style,
+    timelines,
+)
 
-BLUEPRINTS = (ballots.blueprint, home.blueprint, operations.blueprint, signing.blueprint, style.blueprint)
+BLUEPRINTS = (
+    activating.blueprint,
+    applying.blueprint,
+    ballots.blueprint,
+    charter.blueprint,
+    home.blueprint,
+    me.blueprint,
+    notices.blueprint,
+    operations.blueprint,
+    roster.blueprint,
+    signing.blueprint,
+    status.blueprint,
+    style.blueprint,
+    timelines.blueprint,
+)
