@@ -63,6 +63,10 @@ bench: ## the bus beside Celery, Dramatiq, FastStream and plain pika, with targe
 bench-chain: setup ## from the deciding vote to the e-mail being handed over, in milliseconds
 	@exec $(PY) -m tests.benchmarks.chain $(ARGS)
 
+.PHONY: bench-pages
+bench-pages: setup ## the console's pages: milliseconds and bytes of each, on a small roster and on 10,000 members
+	@exec $(PY) -m tests.benchmarks.pages $(ARGS)
+
 .PHONY: bugs
 bugs: setup ## put each bug of the catalogue into a copy of the tree; a named test must notice (ARGS: words of their names)
 	@exec $(PY) -m tests.catalogue $(ARGS)
