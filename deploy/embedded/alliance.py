@@ -96,7 +96,7 @@ def dispatcher(
     """One WSGI callable: `/api/<service>/…` to that service, path unchanged, as the gateway does; the rest to `rest`."""
 
     def dispatch(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        _, first, second, *_ = [*environ.get("PATH_INFO", "").split("/", 3), "", ""]
+        first, second = [*environ.get("PATH_INFO", "").split("/")[1:3], "", ""][:2]
         chosen = rest
         if first == "api":
             chosen = applications.get(second, rest)

@@ -33,7 +33,8 @@ def mount_static(app: Flask, prefix: str, folder: Path = STATIC, *, endpoint: st
         response.set_etag(found.version)
         kept = f"public, max-age={KEPT_SECONDS}, immutable" if request.args.get("v") == found.version else "no-cache"
         response.headers["Cache-Control"] = kept
-        return response.make_conditional(request)
+        response.make_conditional(request)
+        return response
 
     app.add_url_rule(f"{prefix}/<name>", endpoint, serve)
 

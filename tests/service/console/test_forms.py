@@ -17,11 +17,12 @@ STRANGER = form_token("0" * 64)
 
 def changing_routes(office: Office) -> Iterator[tuple[str, str, bool]]:
     """Method, an address, and whether the address is a page as well."""
-    rules = list(office.alliance.console.url_map.iter_rules())
-    pages = {rule.rule for rule in rules if "GET" in (rule.methods or ())}
-    for rule in rules:
+    console = office.alliance.console
+    addresses = console.url_map.bind("alliance.example")
+    for rule in console.url_map.iter_rules():
+        path = re.sub(r"<[^>]+>", "x", rule.rule)
         for method in sorted(set(CHANGING) & (rule.methods or set())):
-            yield method, re.sub(r"<[^>]+>", "x", rule.rule), rule.rule in pages
+            yield method, path, addresses.test(path, "GET")
 
 
 def sent(visitor: Visitor, method: str, path: str, token: str, **headers: str) -> TestResponse:
