@@ -13,6 +13,7 @@ from flask import Blueprint, Response
 
 from services.console.apis import SERVICES, Refused
 from services.console.browser import Person, apis, browser
+from services.console.pages.notices import links_of
 from services.console.rulebook import charter_in_force, names
 from services.console.showing import page
 
@@ -53,7 +54,7 @@ def home() -> Response:
         applications=_to_check(who),
         parked=_parked(who),
         unread=_counted(apis().part("notifications", "inbox", unread="true", limit=LOOKED_AT)),
-        notices=happened,
+        notices=[{**each, "links": links_of(each, who)} for each in happened],
         decided=[] if happened else _decided(),
         lines=LINES,
     )

@@ -61,7 +61,7 @@ def _page(problem: Refused | Away | None = None) -> Response:
     return page(
         "notices.html",
         problem=problem,
-        notices=[{**each, "links": _links(each, person())} for each in items],
+        notices=[{**each, "links": links_of(each, person())} for each in items],
         is_here=found is not None,
         unread=unread,
         cursor=cursor,
@@ -81,7 +81,7 @@ def _address() -> str:
     return f"/notices?{urlencode(kept)}" if kept else "/notices"
 
 
-def _links(notice: Mapping[str, Any], who: Person) -> list[tuple[str, str]]:
+def links_of(notice: Mapping[str, Any], who: Person) -> list[tuple[str, str]]:
     """What the notice is about, as (name of the text, address), the nearest first; its story always."""
     data = notice["data"]
     application = data.get("application_id") or (data.get("matter") or {}).get("application_id")

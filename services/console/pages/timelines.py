@@ -23,6 +23,8 @@ Entry = Mapping[str, Any]
 
 #: Steps shown: an admission has about fifteen; the founding of a large alliance is a story of thousands.
 STEPS_MAX = 150
+#: What follows sooner follows at once, in milliseconds.
+MOMENT_MILLISECONDS = 1_000
 #: What tells of a delivery rather than of a step. One that was given up is a step of its own: somebody was not told.
 DELIVERY = "notifications.delivery."
 ABANDONED = "notifications.delivery.abandoned"
@@ -69,8 +71,9 @@ class Stage:
 
     @property
     def lasted(self) -> str:
-        """From its first step to its last, in words."""
-        return span(int(self.steps[-1].entry["elapsed_ms"]) - int(self.steps[0].entry["elapsed_ms"]))
+        """From its first step to its last, in words; empty for what is over in a moment."""
+        milliseconds = int(self.steps[-1].entry["elapsed_ms"]) - int(self.steps[0].entry["elapsed_ms"])
+        return span(milliseconds) if milliseconds >= MOMENT_MILLISECONDS else ""
 
 
 @dataclass(frozen=True)
@@ -168,7 +171,7 @@ def _after(before: Entry | None, entry: Entry) -> str:
     if before is None:
         return ""
     gap = int(entry["elapsed_ms"]) - int(before["elapsed_ms"])
-    return say("timelines.at_once") if gap < 1_000 else say("timelines.after", span=span(gap))
+    return say("timelines.at_once") if gap < MOMENT_MILLISECONDS else say("timelines.after", span=span(gap))
 
 
 def _who(entry: Entry) -> str:
