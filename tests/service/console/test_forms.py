@@ -20,7 +20,7 @@ def changing_routes(office: Office) -> Iterator[tuple[str, str, bool]]:
     console = office.alliance.console
     addresses = console.url_map.bind("alliance.example")
     for rule in console.url_map.iter_rules():
-        path = re.sub(r"<[^>]+>", "x", rule.rule)
+        path = re.sub(r"<[^>]+>", "x", re.sub(r"<any\(([^,)]+)[^>]*>", r"\1", rule.rule))
         for method in sorted(set(CHANGING) & (rule.methods or set())):
             yield method, path, addresses.test(path, "GET")
 
