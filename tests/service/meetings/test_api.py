@@ -9,6 +9,7 @@ import pytest
 from services.meetings import tables
 from shared.security.keys import new_signing_key, public_jwk
 from shared.security.tokens import AUDIENCE, sign
+from tests.fixtures.assemblies import bearer
 from tests.service.meetings.driver import Meetings
 
 
@@ -44,6 +45,31 @@ def test_bad_input_names_the_field_and_stores_nothing(
     if field is not None:
         assert field in [each["field"] for each in problem["errors"]]
     assert house.count(tables.votes) == house.count(tables.participations) == 0
+
+
+@pytest.mark.parametrize("age", [601, None])
+def test_a_vote_needs_a_password_of_the_last_ten_minutes(house: Meetings, ballot: str, age: int | None) -> None:
+    # given a token that holds, of a password given too long ago, or of unknown age
+    now = int(house.clock.now().timestamp())
+    stale = bearer(house.assembly, roles=["representative"], unit_id="a", auth_time=None if age is None else now - age)
+
+    # when it votes
+    answer = house.vote(ballot, None, headers=stale, json={"choice": "yes"})
+
+    # then it is told to have its person sign in again (RFC 9470), and nothing is stored
+    assert (answer.status_code, answer.get_json()["code"]) == (401, "access.step_up_needed")
+    assert answer.headers["WWW-Authenticate"] == 'Bearer error="insufficient_user_authentication", max_age="600"'
+    assert house.count(tables.votes) == house.count(tables.participations) == 0
+
+    # and having done so, it votes
+    fresh = bearer(house.assembly, roles=["representative"], unit_id="a", auth_time=now - 600)
+    assert house.vote(ballot, None, headers=fresh, json={"choice": "yes"}).status_code == 201
+
+
+def test_who_may_not_vote_is_not_told_to_sign_in_again(house: Meetings, ballot: str) -> None:
+    stale = bearer(house.assembly, roles=["treasurer"], auth_time=1)
+
+    assert house.vote(ballot, None, headers=stale, json={"choice": "yes"}).status_code == 403
 
 
 def test_only_persons_who_act_for_a_unit_vote(house: Meetings, ballot: str) -> None:

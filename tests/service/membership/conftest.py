@@ -7,6 +7,7 @@ import pytest
 from shared.runtime.clock import ManualClock
 from tests.fixtures.assemblies import MakeAssembly
 from tests.service.membership.driver import Membership
+from tests.service.membership.people import open_staff_account
 
 
 @pytest.fixture
@@ -21,3 +22,9 @@ def house(bare: Membership) -> Membership:
     bare.found()
     bare.adopt_charter()
     return bare
+
+
+@pytest.fixture
+def person(house: Membership) -> str:
+    """The id of a secretary's account."""
+    return open_staff_account(house, "secretariat")

@@ -11,10 +11,13 @@ import re
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+import sqlalchemy as sa
 from werkzeug.test import TestResponse
 
+from services.membership import tables
 from services.membership.commands.accounts import open_account
 from services.membership.commands.passwords import hash_password
+from shared.web.context import parts
 from tests.service.membership.driver import Membership
 
 AUTHORIZE = "/api/membership/v1/oauth/authorize"
@@ -142,3 +145,16 @@ def refused_grant(answer: TestResponse, error: str = "invalid_grant", status: in
     assert (answer.status_code, body["error"]) == (status, error), answer.text
     assert set(body) == {"error", "error_description"}
     assert answer.headers["Cache-Control"] == "no-store"
+
+
+def claims_of(house: Membership, tokens: dict[str, Any]) -> Any:
+    """What the access token says, as every service verifies it."""
+    with house.web.http.application.app_context():
+        return parts().verifier.verify(tokens["access_token"])
+
+
+def end_reasons(house: Membership) -> list[str | None]:
+    """Why the sessions ended, oldest first; None of one that lasts."""
+    with house.assembly.reading() as reading:
+        table = tables.person_sessions
+        return [row.end_reason for row in reading.all(sa.select(table.c.end_reason).order_by(table.c.session_id))]

@@ -60,6 +60,7 @@ def test_every_fault_is_named_at_once_and_no_secret_is_shown() -> None:
         ("LIANMENG_BROKER_URL", "amqp://guest:guest@broker/"),
         ("LIANMENG_WEBHOOKS_ALLOW_PRIVATE", "true"),
         ("LIANMENG_FAILPOINT", "consumer.before_commit"),
+        ("LIANMENG_DEMO_PASSWORD", "lianmeng-demo"),
         ("LIANMENG_PROFILE", "prodution"),
     ],
 )

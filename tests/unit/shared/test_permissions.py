@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shared.errors import Forbidden, Refusal, Unauthenticated
-from shared.security.permissions import ANONYMOUS, Caller, Gate
+from shared.security.permissions import ANONYMOUS, STEP_UP_SECONDS, Caller, Gate, StepUpNeeded
 
 SECRETARY = Caller("a", "person", roles=frozenset({"secretariat"}))
 TREASURER = Caller("b", "person", roles=frozenset({"treasurer"}))
@@ -60,3 +60,25 @@ def test_the_matrix_of_gates_and_callers(gate: str, who: str) -> None:
 def test_a_gate_must_say_who_may_pass() -> None:
     with pytest.raises(AssertionError):
         Gate.of()
+
+
+@pytest.mark.parametrize(
+    ("given_at", "recent"),
+    [
+        (1_000_000, True),
+        (1_000_000 - STEP_UP_SECONDS, True),
+        (1_000_000 - STEP_UP_SECONDS - 1, False),
+        (0, False),
+        (None, False),
+    ],
+)
+def test_a_gate_may_demand_a_recent_password(given_at: int | None, recent: bool) -> None:  # noqa: FBT001 - a table's column
+    caller = Caller("a", "person", roles=frozenset({"committee"}), authenticated_at_epoch=given_at)
+    strict, lenient = Gate.of(roles={"committee"}, recent=True), Gate.of(roles={"committee"})
+
+    lenient.ensure_recent(caller, 1_000_000)
+    if recent:
+        strict.ensure_recent(caller, 1_000_000)
+    else:
+        with pytest.raises(StepUpNeeded):
+            strict.ensure_recent(caller, 1_000_000)

@@ -176,6 +176,13 @@ BAD_TOKENS: dict[str, Callable[[Forge], str]] = {
     "roles of numbers": lambda f: f.with_claims(roles=[1]),
     "unit a list": lambda f: f.with_claims(unit=["member-1"]),
     "scope a list": lambda f: f.with_claims(scope=["a", "b"]),
+    "auth_time text": lambda f: f.with_claims(auth_time=str(f.now)),
+    "auth_time a fraction": lambda f: f.with_claims(auth_time=f.now + 0.5),
+    "auth_time true": lambda f: f.with_claims(auth_time=True),
+    "auth_time NaN": lambda f: f.raw(f.header(), json.dumps(f.signer.claims(auth_time=float("nan"))).encode()),
+    "authenticated in the future": lambda f: f.with_claims(auth_time=f.now + 61),
+    "sid a number": lambda f: f.with_claims(sid=1),
+    "sid empty": lambda f: f.with_claims(sid=""),
 }
 
 
@@ -193,6 +200,16 @@ def forge() -> Forge:
 def verifier_of(forge: Forge, *keys: VerificationKey) -> Verifier:
     known = list(keys) or [VerificationKey(KID, forge.signer.public)]
     return Verifier(issuer=ISSUER, clock=forge.clock, load_keys=lambda: known)
+
+
+def test_a_token_may_say_when_the_password_was_given_and_in_which_session(forge: Forge) -> None:
+    verifier = verifier_of(forge)
+
+    told = verifier.verify(forge.with_claims(auth_time=forge.now - 3600, sid="session-1"))
+    untold = verifier.verify(forge.good())
+
+    assert (told.authenticated_at_epoch, told.session_id) == (forge.now - 3600, "session-1")
+    assert (untold.authenticated_at_epoch, untold.session_id) == (None, None)
 
 
 def test_there_are_at_least_thirty_kinds_of_bad_tokens() -> None:
