@@ -49,8 +49,8 @@ def home() -> Response:
         "home.html",
         alliance=alliance,
         is_founded=is_founded,
-        to_vote=[each for each in ballots or () if each["you"] and each["you"]["may_vote"]],
-        ballots=ballots,
+        to_vote=[each for each in ballots or () if _waits(each)],
+        later=None if ballots is None else [each for each in ballots if not _waits(each)],
         applications=_to_check(who),
         parked=_parked(who),
         unread=_counted(apis().part("notifications", "inbox", unread="true", limit=LOOKED_AT)),
@@ -74,6 +74,11 @@ def _open_ballots() -> list[dict[str, Any]] | None:
     """Open ballots, the next to close first."""
     found = apis().part("meetings", "ballots", state="open", limit=LOOKED_AT)
     return sorted(found["items"], key=lambda each: str(each["closes_at"])) if found else None
+
+
+def _waits(ballot: Mapping[str, Any]) -> bool:
+    """Whether the person's vote is awaited, as meetings says."""
+    return bool(ballot["you"] and ballot["you"]["may_vote"])
 
 
 def _decided() -> list[dict[str, Any]]:
