@@ -19,6 +19,8 @@ PROFILES = ("production", "demo", "test")
 DEMO_MASTER_SECRET = "demo-master-secret-known-to-everybody"  # noqa: S105 - public on purpose, refused in production
 #: Shortest master secret accepted in production, in characters: 32 of base64 carry 192 bits.
 MASTER_SECRET_LENGTH_MIN = 32
+#: Shortest setup code accepted, in characters: it is typed once, and whoever guessed it would found the alliance.
+SETUP_CODE_LENGTH_MIN = 20
 #: Shortest time events may be kept, in days. What reads them again must find them: a parked event that waits for a
 #: decision, a service restored from a monthly backup, a platform that was away over the summer.
 EVENT_RETENTION_DAYS_MIN = 90
@@ -60,6 +62,9 @@ class Settings:
         60, "how long a broker alarm may block before the connection is dropped", unit="s"
     )
     master_secret: str = _setting("", "key material from which membership encrypts its signing keys", secret=True)
+    setup_code: str = _setting(
+        "", "whoever holds it may found the alliance in the browser, once; empty: by command only", secret=True
+    )
     demo_password: str = _setting("", "only demo: the sign-in page offers one click per role with it")
     issuer: str = _setting("urn:lianmeng:membership", "`iss` of the tokens that membership signs and all verify")
     public_url: str = _setting("http://127.0.0.1:8080", "address under which people and platforms reach the gateway")
@@ -143,6 +148,8 @@ class Settings:
             found.append(f"{PREFIX}DATABASE_URL: missing")
         if self.event_retention_days and self.event_retention_days < EVENT_RETENTION_DAYS_MIN:
             found.append(f"{PREFIX}EVENT_RETENTION_DAYS: 0 (for ever) or at least {EVENT_RETENTION_DAYS_MIN}")
+        if self.setup_code and len(self.setup_code) < SETUP_CODE_LENGTH_MIN:
+            found.append(f"{PREFIX}SETUP_CODE: needs at least {SETUP_CODE_LENGTH_MIN} characters")
         if self.consumer_partitions not in PARTITIONS:
             found.append(f"{PREFIX}CONSUMER_PARTITIONS: must be one of {', '.join(map(str, PARTITIONS))}")
         if not all(each.strip().isdecimal() for each in self.consumer_prefers.split(",") if each.strip()):

@@ -22,14 +22,14 @@ def found_alliance(work: UnitOfWork, *, name: str, number_prefix: str, founded_a
 
     Refuses with Conflict `alliance.already_founded` (art. 1): an installation holds one alliance.
     """
-    if work.first(sa.select(tables.alliance.c.alliance_id)) is not None:
-        raise Conflict("alliance.already_founded", article="1")
     alliance_id = work.ids.new_id()
-    work.execute(
-        sa.insert(tables.alliance).values(
-            alliance_id=alliance_id, only_one=1, name=name, number_prefix=number_prefix, founded_at=founded_at
-        )
-    )
+    row = {
+        "alliance_id": alliance_id, "only_one": 1, "name": name, "number_prefix": number_prefix,
+        "founded_at": founded_at,
+    }  # fmt: skip
+    # Whoever founds at the same moment waits here, and then finds that there is one.
+    if not work.insert_if_absent(tables.alliance, row):
+        raise Conflict("alliance.already_founded", article="1")
     for sequence in (MEMBER_NUMBERS, APPLICATION_NUMBERS):
         work.execute(sa.insert(tables.sequences).values(name=sequence, last=0))
     return alliance_id
