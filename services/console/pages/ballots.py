@@ -16,6 +16,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from services.console.apis import Away, Refused, step
 from services.console.browser import apis, browser, for_roles, person
 from services.console.pages import live
+from services.console.sealing import digest_of
 from services.console.showing import go, new_key, page, typed_key
 from shared.web.context import assembly
 
@@ -103,29 +104,30 @@ def vote(ballot_id: str) -> AnyResponse:
     except Away as problem:
         # Sent again under the same key, a vote that did arrive counts once.
         return page("ballots-confirm.html", ballot=kept["ballot"], choice=choice, key=key, problem=problem)
-    browser().drop_draft(_draft_name(ballot_id))
+    browser().drop_draft(draft_name(ballot_id))
     return go(f"/ballots/{step(ballot_id)}", "vote_cast")
 
 
-def _draft_name(ballot_id: str) -> str:
-    return f"vote {ballot_id}"[:60]
+def draft_name(ballot_id: str) -> str:
+    """Under which the visitor keeps what was chosen; ids of ballots are longer than names of drafts."""
+    return f"vote {digest_of(ballot_id)[:40]}"
 
 
 def _keep_choice(found: Mapping[str, Any], choice: str) -> None:
     """With what the confirmation tells of the ballot, for a moment in which meetings is away."""
     told = {name: found[name] for name in ("ballot_id", "body", "matter", "closes_at")}
     kept = {"choice": choice, "ballot": told, "account": person().account_id, "at": assembly().clock.now().isoformat()}
-    browser().keep_draft(_draft_name(found["ballot_id"]), kept)
+    browser().keep_draft(draft_name(found["ballot_id"]), kept)
 
 
 def _kept_choice(ballot_id: str) -> Any:
     """What this very person has chosen a moment ago: somebody else at the same browser does not see it."""
-    kept = browser().draft(_draft_name(ballot_id))
+    kept = browser().draft(draft_name(ballot_id))
     if not kept:
         return None
     is_old = assembly().clock.now() - datetime.fromisoformat(kept["at"]) > CHOICE_KEPT
     if is_old or kept["account"] != person().account_id:
-        browser().drop_draft(_draft_name(ballot_id))
+        browser().drop_draft(draft_name(ballot_id))
         return None
     return kept
 
