@@ -129,6 +129,7 @@ _SHOWN_AT = {"contact": "contact.mobile"}
 #: Where the API's words are for programs (codes, fen), ours take their place.
 _OUR_WORDS = {
     "registered_capital_fen": "apply.fault.money",
+    "headcount": "apply.fault.count",
     "kind": "apply.fault.choice",
     "county": "apply.fault.choice",
 }
@@ -195,12 +196,12 @@ def look_over(step: str, typed: Mapping[str, str], *, without: Iterable[str] = (
         for each in fields_of(step)
         if each.name not in without and (fault := _fault(each, typed.get(each.name, "")))
     ]
-    return refusal(found) if found else None
+    return refusal(found, "apply.look_again") if found else None
 
 
-def refusal(faults: Sequence[Mapping[str, str]]) -> Refused:
+def refusal(faults: Sequence[Mapping[str, str]], detail: str = "apply.look_over") -> Refused:
     """The same as an API's, made here."""
-    return Refused("", HTTPStatus.UNPROCESSABLE_ENTITY, {"detail": say("apply.look_again"), "errors": faults})
+    return Refused("", HTTPStatus.UNPROCESSABLE_ENTITY, {"detail": say(detail), "errors": faults})
 
 
 def in_form(refused: Refused) -> Refused:
@@ -226,8 +227,9 @@ def _fault(field: Field, text: str) -> str:
         return say("apply.fault.missing") if field.required else ""
     if len(text.strip()) > field.max:
         return say("apply.fault.long", max=field.max, length=len(text.strip()))
-    if field.kind in ("money", "count") and not isinstance(_value(field, text), int):
-        return say(f"apply.fault.{field.kind}")
+    if field.kind in ("money", "count"):
+        number = _value(field, text)
+        return "" if isinstance(number, int) and number >= 0 else say(f"apply.fault.{field.kind}")
     if field.kind == "date" and _DATE.fullmatch(_plain(text)) is None:
         return say("apply.fault.date")
     return ""

@@ -60,7 +60,7 @@ def show_step(step: str) -> Response:
     """One step, with what was typed and what was found wrong."""
     draft = _draft()
     known = [{"field": name, "message": draft["faults"][name]} for name in draft["faults"] if STEP_OF.get(name) == step]
-    return _step_page(step, draft, refusal(known) if known else None, 200)
+    return _step_page(step, draft, refusal(known, "apply.look_again") if known else None, 200)
 
 
 @blueprint.post("/<any(unit, people, business, about):step>")
@@ -93,7 +93,7 @@ def review() -> Response:
         draft["reviewed"] = True
         browser().keep_draft(DRAFT, draft)
     known = [{"field": name, "message": draft["faults"][name]} for name in draft["faults"]]
-    return _review_page(draft, refusal(known) if known else None, 200)
+    return _review_page(draft, refusal(known, "apply.look_again") if known else None, 200)
 
 
 @blueprint.post("/review")

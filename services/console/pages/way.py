@@ -23,8 +23,17 @@ STAGES = (
 )
 #: Where an application is while it is in a state.
 _STAGE_OF_STATE = {"submitted": "check", "questioned": "check", "accepted": "committee", "approved": "meeting"}
-#: Steps that a ballot has taken.
-_BY_BALLOT = {"approve", "admit", "refuse"}
+_COMMITTEE, _MEETING = "executive_committee", "general_meeting"
+#: Who takes a step, as people know them; a refusal is the committee's or the meeting's.
+_BY = {
+    "submit": "applicant",
+    "ask": "secretariat",
+    "answer": "applicant",
+    "answer_one": "applicant",
+    "accept": "secretariat",
+    "approve": _COMMITTEE,
+    "admit": _MEETING,
+}
 
 
 def way_of(application: Mapping[str, Any]) -> list[tuple[str, str, str]]:
@@ -47,29 +56,33 @@ def way_of(application: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def story_of(application: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What has happened, newest first, for the `timeline` component."""
-    story = [
-        {
-            "at": each["at"],
-            "service": "meetings" if each["step"] in _BY_BALLOT else "membership",
-            "title": _title(each),
-            "article": each["article"],
-            "words": each["reason"] or "",
-        }
+    """What has happened and by whom, newest first."""
+    steps = [
+        {**each, "by": _by(application, each), "title": _title(each), "words": each["reason"] or ""}
         for each in application["steps"]
     ]
-    story += [
+    openings = [
         {
             "at": each["opened_at"],
-            "service": "meetings",
+            "by": each["body"],
             "title": say(f"status.opened.{each['body']}", closes=moment(each["closes_at"])),
-            "article": {"executive_committee": "6(2)", "general_meeting": "6(3)"}.get(each["body"]),
+            "article": {_COMMITTEE: "6(2)", _MEETING: "6(3)"}.get(each["body"]),
             "words": "",
         }
         for each in application["ballots"]
         if each["opened_at"]
     ]
+    story = [
+        {**each, "service": "meetings" if each["by"] in (_COMMITTEE, _MEETING) else "membership"}
+        for each in (*steps, *openings)
+    ]
     return sorted(story, key=lambda each: str(each["at"]), reverse=True)
+
+
+def _by(application: Mapping[str, Any], each: Mapping[str, Any]) -> str:
+    if each["step"] == "refuse":
+        return _COMMITTEE if _where(application)[0] == "committee" else _MEETING
+    return _BY.get(each["step"]) or ("secretariat" if each["actor_kind"] == "person" else "applicant")
 
 
 def _title(each: Mapping[str, Any]) -> str:
