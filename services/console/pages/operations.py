@@ -64,7 +64,7 @@ def event(service: str) -> Response:
     # Escaped once more: the key has escapes of its own, which belong to the id.
     found = apis().get(_known(service), f"operations/events/{quote(request.args.get('key', ''))}")
     envelope = json.dumps(found["envelope"], ensure_ascii=False, indent=2) if found["envelope"] else ""
-    return page("operations_event.html", service=service, event=found, envelope=envelope, why=why)
+    return page("operations-event.html", service=service, event=found, envelope=envelope, why=why)
 
 
 @blueprint.post("/<service>/check")
@@ -99,7 +99,7 @@ def act(service: str) -> AnyResponse:
 def actions(service: str) -> Response:
     """What operators did at a service, newest first."""
     found = apis().get(_known(service), "operations/actions", cursor=request.args.get("cursor"), limit=50)
-    return page("operations_actions.html", service=service, actions=found, next_address=_next({}, found))
+    return page("operations-actions.html", service=service, actions=found, next_address=_next({}, found))
 
 
 # ------------------------------------------------------------ notices on their way
@@ -154,7 +154,7 @@ def _events(service: str, given: Mapping[str, str], *, nothing_chosen: bool = Fa
     query = _query(given)
     found = apis().get(service, "operations/events", **query, cursor=given.get("cursor"), limit=50)
     return page(
-        "operations_events.html",
+        "operations-events.html",
         status=422 if nothing_chosen else 200,
         service=service,
         events=found,
@@ -186,7 +186,7 @@ def _confirmation(
         outcome = {"changed": [], "unchanged": [], "remaining": 0, "named": which.get("events", [])}
     changed: Sequence[Mapping[str, Any]] = outcome["changed"]
     return page(
-        "operations_confirm.html",
+        "operations-confirm.html",
         problem=problem,
         service=service,
         action=action,
@@ -208,7 +208,7 @@ def _deliveries(problem: Refused | Away | None = None) -> Response:
     }
     found = apis().part("notifications", "deliveries", **query, cursor=request.args.get("cursor"), limit=30)
     return page(
-        "operations_deliveries.html",
+        "operations-deliveries.html",
         problem=problem,
         deliveries=found,
         query=query,
