@@ -31,8 +31,6 @@ from shared.web.context import assembly
 from shared.web.waiting_places import places
 
 EVENT_STREAM = "text/event-stream"
-#: What a browser for which there is no place should wait, in seconds; the page works without.
-RETRY_AFTER_SECONDS = 30
 #: When a browser whose stream ended comes back, in milliseconds.
 RECONNECT_MILLISECONDS = 2_000
 
@@ -81,11 +79,14 @@ def fingerprint(answer: Any) -> str:
 
 
 def follow(ask: Callable[[Apis], Any], pace: Pace | None = None) -> Response:
-    """The stream of a page for people who are signed in; 503 where too many wait in this process already."""
+    """The stream of a page for people who are signed in; 204 where too many wait in this process already.
+
+    204 tells an EventSource to stay away (HTML, 9.2.3) and is no fault in anybody's books: the page looks by itself later.
+    """
     here, house = browser(), assembly()
     here.signed_in()
     if not places.take(house.settings.feed_readers_max):
-        return Response(status=HTTPStatus.SERVICE_UNAVAILABLE, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+        return Response(status=HTTPStatus.NO_CONTENT, headers={"Cache-Control": "no-store"})
     mine = apis()
     pieces = tell(
         # A service that was away stays so for one request's Apis: each question has its own.
