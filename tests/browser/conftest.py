@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -40,7 +41,9 @@ def chromium(browser_tools: Tools) -> Iterator[Browser]:
     """Ends with this package's tests: while it runs, asyncio takes this thread for its own."""
     expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=browser_tools.chromium, args=FLAGS)
+        # The browser's own parts, such as fields for dates, speak the machine's language.
+        speaking = {**os.environ, "LANGUAGE": "zh_CN"}
+        browser = playwright.chromium.launch(executable_path=browser_tools.chromium, args=FLAGS, env=speaking)
         yield browser
         browser.close()
 

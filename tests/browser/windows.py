@@ -15,9 +15,10 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Response
 
+from deploy.embedded.api_client import Api
 from services.console.browser import SESSION_COOKIE
 from tests.browser.looking import faults_of_page
-from tests.builders.console import Office
+from tests.builders.console import PASSWORD, Office
 
 FOLDER = Path(__file__).parents[2] / "var" / "screenshots"
 #: How old a session may get before the console would ask for the password again, in seconds.
@@ -50,6 +51,7 @@ class House:
     browser: Browser
     axe_script: str = field(repr=False)
     _sessions: dict[str, tuple[str, float]] = field(default_factory=dict)
+    _callers: dict[str, Api] = field(default_factory=dict)
     _pictures: dict[str, itertools.count[int]] = field(default_factory=dict)
 
     @property
@@ -64,6 +66,12 @@ class House:
             secret = self.office.session_of(username)
             self._sessions[username] = secret, time.monotonic()
         return secret
+
+    def signed_in(self, username: str) -> Api:
+        """Somebody at the APIs themselves."""
+        if username not in self._callers:
+            self._callers[username] = self.office.api.signed_in(username, PASSWORD)
+        return self._callers[username]
 
     def next_picture(self, look: Look, name: str) -> Path:
         """Where the next picture goes; the first of a kind empties its folder."""
