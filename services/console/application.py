@@ -28,7 +28,7 @@ from shared.web.pages import PAGE_POLICY, mount_static
 
 SCRIPTS = Path(__file__).parent / "static"
 #: Fields of a form that are not shown again: secrets, and what the next page makes anew.
-NOT_SHOWN_AGAIN = {"form_token", "password", "password_again"}
+NOT_SHOWN_AGAIN = {"form_token", "password", "password_again", "setup_code"}
 #: Texts shown again at most, in characters; the longest form has half of it.
 SHOWN_AGAIN_LENGTH_MAX = 100_000
 
