@@ -43,6 +43,8 @@ class EmbeddedAlliance:
     def __exit__(self, *_: object) -> None:
         """Finish what is in hand and let go of everything."""
         if self._started:
+            # Whoever follows a page lets go of its thread; the server would wait for it in vain.
+            self.console_assembly.wakeups.stop()
             self._server.stop()
             # Together: a relay whose neighbour has gone would report that nobody listens.
             _at_once(worker.stop for worker in self._workers)
