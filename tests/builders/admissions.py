@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from deploy.embedded.api_client import Api
+from deploy.embedded.api_client import Api, ApiRefused
 from tests.builders.console import PASSWORD, Office
 from tests.builders.new_units import new_unit_form
 from tests.waiting import wait_until
@@ -83,3 +83,52 @@ def hand_in(office: Office, **changes: Any) -> Case:
     receipt = office.api.post("membership/v1/applications", form)
     secretary = office.api.signed_in("secretary", PASSWORD)
     return Case(office, secretary, receipt["application_id"], form["unit_name"], receipt["access_code"])
+
+
+@dataclass
+class Admitted:
+    """An alliance in which one unit went all the way, and the secretariat was told of it in its inbox."""
+
+    office: Office
+    case: Case
+    member_id: str
+    #: The ballots that decided.
+    review: str
+    vote: str
+    correlation_id: str
+
+    @property
+    def unit_page(self) -> str:
+        """Where the console shows the unit."""
+        return f"/members/{self.member_id}"
+
+    @property
+    def story(self) -> str:
+        """Where the console tells how it came in."""
+        return f"/timelines/{self.correlation_id}"
+
+
+def admit_one(office: Office, **changes: Any) -> Admitted:
+    """A question, an answer, two ballots, an account; until the last of it is in the story. On a fresh office only:
+    the new unit never votes, and a later ballot would wait for it.
+    """
+    secretary = office.api.signed_in("secretary", PASSWORD)
+    secretary.post("notifications/v1/subscriptions", {"event_types": ["*"], "channel": "inbox"})
+    case = hand_in(office, **changes)
+    case.answer(case.ask())
+    review = case.accept()
+    for username in COMMITTEE:
+        case.vote(review, username)
+    vote = case.ballot(GENERAL_MEETING)
+    for number, username in enumerate((*COMMITTEE, *OTHERS)):
+        case.vote(vote, username, "yes" if number < 12 else "no" if number < 18 else "abstain")
+    seen = wait_until(lambda: case.get() if case.get()["state"] == "admitted" else None, f"{case.unit_name} admitted")
+    story = f"notifications/v1/timelines/{seen['correlation_id']}"
+
+    def is_told() -> bool:
+        types = {each["type"] for each in secretary.get(story)["entries"]}
+        inbox = secretary.get("notifications/v1/inbox", limit=100)["items"]
+        return "finance.account.opened" in types and any(each["type"] == "finance.account.opened" for each in inbox)
+
+    wait_until(is_told, "the whole story told", ignoring=(ApiRefused,))
+    return Admitted(office, case, seen["member_id"], review, vote, seen["correlation_id"])

@@ -169,6 +169,26 @@ def founded_office(folder: Path, *, founding: Path = FOUNDING, for_browsers: boo
 
     `for_browsers`: under the address where it really listens, and with a demo's sign-in by one click.
     """
+    with _migrated_office(folder, for_browsers=for_browsers) as office:
+        alliance = office.alliance
+        assert alliance.run_command("meetings", "adopt-charter", [str(CHARTER)]) == 0
+        arguments = [str(founding), "--charter", str(CHARTER), "--demo-password", PASSWORD]
+        assert alliance.run_command("membership", "found", arguments) == 0
+        alliance.start()
+        office.wait_until_founded()
+        yield office
+
+
+@contextmanager
+def empty_office(folder: Path, *, for_browsers: bool = False) -> Iterator[Office]:
+    """A platform on its first day: no charter, no alliance, nobody."""
+    with _migrated_office(folder, for_browsers=for_browsers) as office:
+        office.alliance.start()
+        yield office
+
+
+@contextmanager
+def _migrated_office(folder: Path, *, for_browsers: bool) -> Iterator[Office]:
     server = HttpServer("127.0.0.1", 0)
 
     def settings(service: str) -> Settings:
@@ -186,13 +206,7 @@ def founded_office(folder: Path, *, founding: Path = FOUNDING, for_browsers: boo
     clock = SystemClock()
     with EmbeddedAlliance(server, settings) as alliance, httpx.Client(base_url=server.url, trust_env=False) as http:
         alliance.migrate()
-        assert alliance.run_command("meetings", "adopt-charter", [str(CHARTER)]) == 0
-        arguments = [str(founding), "--charter", str(CHARTER), "--demo-password", PASSWORD]
-        assert alliance.run_command("membership", "found", arguments) == 0
-        alliance.start()
-        office = Office(alliance, Api(http, clock, Identifiers(clock), "zh-CN"))
-        office.wait_until_founded()
-        yield office
+        yield Office(alliance, Api(http, clock, Identifiers(clock), "zh-CN"))
 
 
 class _Words(HTMLParser):
