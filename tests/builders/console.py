@@ -180,15 +180,15 @@ def founded_office(folder: Path, *, founding: Path = FOUNDING, for_browsers: boo
 
 
 @contextmanager
-def empty_office(folder: Path, *, for_browsers: bool = False) -> Iterator[Office]:
-    """A platform on its first day: no charter, no alliance, nobody."""
-    with _migrated_office(folder, for_browsers=for_browsers) as office:
+def empty_office(folder: Path, *, for_browsers: bool = False, setup_code: str = "") -> Iterator[Office]:
+    """A platform on its first day: no charter, no alliance, nobody. `setup_code`: it may be founded in the browser."""
+    with _migrated_office(folder, for_browsers=for_browsers, setup_code=setup_code) as office:
         office.alliance.start()
         yield office
 
 
 @contextmanager
-def _migrated_office(folder: Path, *, for_browsers: bool) -> Iterator[Office]:
+def _migrated_office(folder: Path, *, for_browsers: bool, setup_code: str = "") -> Iterator[Office]:
     server = HttpServer("127.0.0.1", 0)
 
     def settings(service: str) -> Settings:
@@ -200,6 +200,7 @@ def _migrated_office(folder: Path, *, for_browsers: bool) -> Iterator[Office]:
             public_url=server.url if for_browsers else ADDRESS,
             smtp_starttls=False,
             demo_password=PASSWORD if for_browsers else "",
+            setup_code=setup_code,
         )
 
     configure_logging("ERROR", "office")
