@@ -15,7 +15,6 @@ from tests.builders.console import PASSWORD, Office, Visitor
 from tests.builders.new_units import credit_code
 
 MARKUP = '<script>alert("有")</script><b>粗</b>'
-ODD_CODE = credit_code(77_000_002)[:-1] + ("0" if credit_code(77_000_002)[-1] != "0" else "1")
 
 
 def test_the_first_page_says_what_is_needed_and_who_may_apply(office: Office) -> None:
@@ -134,106 +133,6 @@ def test_what_is_stored_of_a_draft_cannot_be_read(office: Office) -> None:
 def office_files(office: Office) -> list[Path]:
     database = Path(office.assembly.settings.database_url.removeprefix("sqlite:///"))
     return [path for path in database.parent.iterdir() if path.name.startswith(database.name)]
-
-
-# ------------------------------------------------------------ what the API refuses
-BAD = {
-    "legal_representative.name": "长" * 10_000,
-    "representative.mobile": "12345",
-    "representative.email": "nobody",
-    "contact.name": "只有姓名的联系人",
-    "website": "ftp://example.cn",
-    "established_on": "2021-13-45",
-    "headcount": "-5",
-    "registered_capital_fen": "许多",
-    "introduction": "介" * 10_000,
-    "service_fields": "、".join(f"领域{number}" for number in range(30)),
-}
-
-
-def test_bad_values_are_refused_beside_their_fields_and_nothing_is_lost(office: Office) -> None:
-    visitor, typed = office.visitor(), typed_unit(**{name.replace(".", "__"): text for name, text in BAD.items()})
-    fill_in(visitor, typed)
-
-    page = visitor.send("/apply/review", charter_pledge="yes")
-
-    assert page.status == 422
-    refused = {name for name in BAD if f'href="/apply/{step_of(name)}#f-{name}"' in page.html}
-    # The contents of persons' fields are looked at once every field has the right shape.
-    assert refused >= {
-        "legal_representative.name", "established_on", "headcount", "registered_capital_fen",
-        "introduction", "service_fields",
-    }  # fmt: skip
-    for name, text in BAD.items():
-        shown = visitor.get(f"/apply/{step_of(name)}").html
-        assert text in shown, name
-        assert name not in refused or f'id="e-{name}"' in shown, name
-
-
-def test_a_character_that_cannot_be_stored_is_refused_beside_its_field(office: Office) -> None:
-    visitor = office.visitor()
-    fill_in(visitor, typed_unit(unit_name="甲\x00乙"))
-
-    page = visitor.send("/apply/review", charter_pledge="yes")
-
-    assert page.status == 422
-    assert '<a href="/apply/unit#f-unit_name">单位名称</a>' in page.html
-    assert 'id="e-unit_name"' in visitor.get("/apply/unit").html
-
-
-def test_contents_that_the_api_refuses_are_shown_beside_their_fields(office: Office) -> None:
-    wrong = ("representative.mobile", "representative.email", "contact.mobile", "website")
-    bad = {name: BAD[name] for name in ("representative.mobile", "representative.email", "contact.name", "website")}
-    visitor, typed = office.visitor(), typed_unit(**{name.replace(".", "__"): text for name, text in bad.items()})
-    fill_in(visitor, typed)
-
-    visitor.send("/apply/review", charter_pledge="yes")
-
-    for name in wrong:
-        page = visitor.get(f"/apply/{step_of(name)}")
-        assert page.status == 200
-        assert f'id="e-{name}"' in page.html, name
-
-
-def test_a_fault_goes_once_its_field_is_changed(office: Office) -> None:
-    visitor, typed = office.visitor(), typed_unit(representative__mobile="12345")
-    fill_in(visitor, typed)
-    visitor.send("/apply/review", charter_pledge="yes")
-
-    visitor.get("/apply/people")
-    typed = {**typed, "representative.mobile": "13800138000"}
-    visitor.send("/apply/people", **{name: typed.get(name, "") for name in FIELDS if step_of(name) == "people"})
-
-    assert "不是有效的手机号码" not in visitor.get("/apply/people").text
-    assert "不是有效的手机号码" not in visitor.get("/apply/review").text
-
-
-def test_without_the_pledge_nothing_is_sent(office: Office) -> None:
-    visitor = office.visitor()
-    fill_in(visitor, typed_unit())
-
-    page = visitor.send("/apply/review")
-
-    assert page.status == 422
-    assert '<p class="error" id="e-charter_pledge">申请单位须承诺遵守联盟章程。</p>' in page.html
-
-
-def test_a_unit_that_has_applied_is_told_so_at_its_credit_code(office: Office) -> None:
-    typed = typed_unit()
-    hand_in_by_pages(office.visitor(), typed)
-
-    page = hand_in_by_pages(office.visitor(), typed)
-
-    assert page.status == 409
-    assert '<a href="/apply/unit#f-credit_code">统一社会信用代码</a>' in page.html
-
-
-def test_an_odd_credit_code_is_a_warning_in_plain_words(office: Office) -> None:
-    page = hand_in_by_pages(office.visitor(), typed_unit(credit_code=ODD_CODE))
-
-    assert page.status == 200
-    assert "校验位不符" in page.text
-    assert "申请已经递交，不受影响" in page.text
 
 
 # ------------------------------------------------------------ sent once
@@ -398,12 +297,6 @@ def test_what_is_far_beyond_a_form_is_not_kept(office: Office) -> None:
     visitor.get("/apply/about")
 
     assert visitor.send("/apply/about/keep", reason="长" * 100_001).status == 413
-
-
-def step_of(name: str) -> str:
-    return next(
-        step for step, groups in STEPS.items() for group in groups for each in group.fields if each.name == name
-    )
 
 
 def applications_named(office: Office, unit_name: str) -> int:
