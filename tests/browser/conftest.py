@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.browser.obtaining import Tools
+from tests.browser.small_founding import write_small_founding
 from tests.browser.windows import PATIENCE_MS, House, Look, Window
 from tests.builders.console import founded_office
 
@@ -51,7 +52,8 @@ def chromium(browser_tools: Tools) -> Iterator[Browser]:
 @pytest.fixture(scope="package")
 def house(chromium: Browser, browser_tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """The alliance, as browsers reach it."""
-    with founded_office(tmp_path_factory.mktemp("alliance"), for_browsers=True) as office:
+    folder = tmp_path_factory.mktemp("alliance")
+    with founded_office(folder, founding=write_small_founding(folder), for_browsers=True) as office:
         yield House(office, chromium, browser_tools.axe_script)
 
 
