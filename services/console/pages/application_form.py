@@ -42,6 +42,12 @@ class Field:
         """What it is called."""
         return say(f"label.{self.name}")
 
+    def input_type(self, text: str) -> str:
+        """Of its input. A browser's date field shows nothing of a text that is no date, and would send it back empty."""
+        if self.kind == "date" and text and not _ISO_DATE.fullmatch(text):
+            return "text"
+        return {"money": "text", "count": "text"}.get(self.kind, self.kind)
+
 
 @dataclass(frozen=True)
 class Group:
@@ -135,6 +141,7 @@ _OUR_WORDS = {
 }
 _LIST_MARKS = re.compile(r"[\n、，,；;]")
 _DATE = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?")
+_ISO_DATE = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])")
 _AMOUNT = re.compile(r"(-?\d+(?:\.\d+)?)(亿|万)?元?")
 _COUNT = re.compile(r"(-?\d+)人?")
 _TIMES = {None: 1, "万": 10_000, "亿": 100_000_000}

@@ -39,6 +39,8 @@ def test_bad_values_are_refused_beside_their_fields_and_nothing_is_lost(office: 
         shown = visitor.get(f"/apply/{STEP_OF[name]}").html
         assert text in shown, name
         assert name not in refused or f'id="e-{name}"' in shown, name
+    # A date field would show nothing of what is no date.
+    assert '<input type="text" id="f-established_on"' in visitor.get("/apply/business").html
 
 
 def test_a_character_that_cannot_be_stored_is_refused_beside_its_field(office: Office) -> None:
