@@ -107,7 +107,7 @@ def assemble(
 def folders_of_texts(root: Path) -> list[Path]:
     """A service's catalogues: its own, and where they are many, a folder per subject below."""
     folder = root / "texts"
-    return [folder, *sorted(each for each in folder.iterdir() if each.is_dir())]
+    return [folder, *sorted(each for each in folder.glob("*") if each.is_dir())]
 
 
 def load_service(name: str) -> Service:

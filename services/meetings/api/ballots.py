@@ -9,6 +9,8 @@ from flask.views import MethodView
 from services.meetings.commands.ballots import VoteReceipt, cast_vote
 from services.meetings.queries import ballots as queries
 from services.meetings.schemas.ballots import BallotsQuery, BallotView, VoteReceiptView, VoteRequest
+from shared.runtime.citing import article_label
+from shared.runtime.texts import Texts
 from shared.web.access import access
 from shared.web.blueprint import Blueprint
 from shared.web.context import assembly, caller, current_work, language, reading
@@ -65,8 +67,12 @@ def _rendered(ballot: dict[str, Any]) -> dict[str, Any]:
     if ballot["result"] is None:
         return ballot
     texts, tongue = assembly().texts, language()
-    lines = [
-        {**line, "text": texts.render(line["code"], tongue, **line["params"])}
-        for line in ballot["result"]["explanation"]
-    ]
+    lines = [{**line, "text": _in_words(texts, tongue, line)} for line in ballot["result"]["explanation"]]
     return {**ballot, "result": {**ballot["result"], "explanation": lines}}
+
+
+def _in_words(texts: Texts, tongue: str, line: dict[str, Any]) -> str:
+    params = dict(line["params"])
+    if "article" in params:
+        params["article"] = article_label(texts, tongue, params["article"])
+    return texts.render(line["code"], tongue, **params)
