@@ -25,10 +25,12 @@ from shared.web.context import assembly
 blueprint = Blueprint("founding", __name__, url_prefix="/founding")
 
 HEADER = "Setup-Code"
+WRONG_CODE = "setup.code_wrong"
 #: Pages that are there although no founding is possible any more, or ever was.
 ALWAYS = {"founding.start", "founding.found", "founding.done"}
 #: Rows for further staff below those that are typed.
 FREE_ROWS = 2
+NOMINATED = ".put_forward_by"
 #: A charter or founding file that is no text in this encoding was saved by a program that should be told to.
 ENCODING = "utf-8-sig"
 #: Paths that the API's messages name: `units[3].name`.
@@ -230,7 +232,13 @@ def done() -> AnyResponse:
 
 # ------------------------------------------------------------ asking the APIs
 def _ask(draft: Draft, service: str, path: str, body: Mapping[str, Any], *, key: str = "") -> Any:
-    return apis().post(service, path, body, key=key, headers={HEADER: draft.setup_code})
+    try:
+        return apis().post(service, path, body, key=key, headers={HEADER: draft.setup_code})
+    except Refused as refused:
+        if refused.code == WRONG_CODE:
+            draft.setup_code = ""
+            draft.keep()
+        raise
 
 
 def _files(draft: Draft) -> dict[str, str]:
@@ -254,8 +262,18 @@ def _faults_on(draft: Draft, name: str) -> Sequence[Mapping[str, Any]]:
         checked = _ask(draft, "membership", "founding/check", _files(draft))
     except (Refused, Away):
         return ()
+    return [each for each in _beside_fields(checked["faults"]) if section_of(each["field"]) == name]
+
+
+def _beside_fields(faults: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Faults of a file made from the steps: in their words, and each at a field that is on a page.
+
+    Who puts a seat's unit forward is chosen once for all seats; that it is missing is said there.
+    """
     return [
-        {**each, "message": _plain(each["message"])} for each in checked["faults"] if section_of(each["field"]) == name
+        {**each, "field": each["field"].replace(NOMINATED, ".unit"), "message": _plain(each["message"])}
+        for each in faults
+        if not (each["field"].endswith(NOMINATED) and each["code"] == "founding.missing")
     ]
 
 
@@ -331,8 +349,8 @@ def _preview(draft: Draft, problem: Refused | Away | None = None) -> Response:
         draft.key = new_key()
         draft.keep()
     wrong = [
-        {**each, "message": _plain(each["message"]), "label": _label(each["field"]), "step": section_of(each["field"])}
-        for each in (checked or {}).get("faults", ())
+        {**each, "label": _label(each["field"]), "step": section_of(each["field"])}
+        for each in _beside_fields((checked or {}).get("faults", ()))
     ]
     return page(
         "founding-preview.html",

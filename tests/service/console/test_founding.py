@@ -173,6 +173,7 @@ def test_a_wrong_setup_code_is_told_beside_its_field_and_is_on_no_page(platform:
     assert 'id="e-setup_code"' in page.html
     assert not code or code not in page.html
     assert "株洲市企业服务联盟" in page.text
+    assert "已经填过" not in page.text
 
 
 def test_a_charter_is_asked_for_where_none_is_in_force(platform: Office) -> None:
@@ -264,6 +265,20 @@ def test_a_step_shows_what_is_wrong_on_it_beside_the_field_and_keeps_what_was_ty
     assert "“zz”不能作编号前缀" in page.text
     assert MARKUP not in page.html
     assert "&lt;script&gt;" in page.html
+
+
+def test_who_puts_seats_forward_is_asked_once_and_its_lack_told_once(platform: Office) -> None:
+    visitor = platform.visitor()
+    begin_steps(visitor)
+    send_unit(visitor, 1)
+    visitor.get("/founding/offices")
+
+    page = visitor.send("/founding/offices", **{"committee.director.unit": "1"})
+
+    assert page.status == 422
+    assert "put_forward_by" not in page.html
+    assert page.html.count('href="#f-committee.vice_directors[1].unit"') == 1
+    assert 'id="e-alliance.window_platform"' in page.html
 
 
 def test_a_fault_that_names_another_unit_names_it_in_words(platform: Office) -> None:

@@ -62,6 +62,7 @@ def test_every_fault_is_named_at_once_and_no_secret_is_shown() -> None:
         ("LIANMENG_FAILPOINT", "consumer.before_commit"),
         ("LIANMENG_DEMO_PASSWORD", "lianmeng-demo"),
         ("LIANMENG_PROFILE", "prodution"),
+        ("LIANMENG_SETUP_CODE", "nineteen-characters"),
     ],
 )
 def test_production_refuses_what_belongs_to_a_demo(name, value) -> None:
