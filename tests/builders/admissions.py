@@ -1,6 +1,6 @@
 """Applications on their way through an alliance that runs: handed in and moved on over the API, as others would.
 
-For tests of what pages show of them. Counts nothing and decides nothing.
+For tests of what pages show of them, and votes by clicks. Counts nothing and decides nothing.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deploy.embedded.api_client import Api, ApiRefused
-from tests.builders.console import PASSWORD, Office
+from tests.builders.console import PASSWORD, Office, Page, Visitor
 from tests.builders.new_units import new_unit_form
 from tests.waiting import wait_until
 
@@ -132,3 +132,11 @@ def admit_one(office: Office, **changes: Any) -> Admitted:
 
     wait_until(is_told, "the whole story told", ignoring=(ApiRefused,))
     return Admitted(office, case, seen["member_id"], review, vote, seen["correlation_id"])
+
+
+def vote_by_clicks(visitor: Visitor, ballot_id: str, choice: str) -> Page:
+    """From a ballot's page over the confirmation to the receipt."""
+    visitor.get(f"/ballots/{ballot_id}")
+    confirmation = visitor.send(f"/ballots/{ballot_id}/choice", choice=choice, follow=True)
+    assert confirmation.status == 200, confirmation.location
+    return visitor.send(f"/ballots/{ballot_id}/vote", choice=confirmation.value("choice"), follow=True)
