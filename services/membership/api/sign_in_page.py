@@ -196,6 +196,7 @@ def _page(
         "sign_in.html",
         **_words(tongue),
         **_demo(tongue),
+        other_language=_other_language(tongue),
         token=token,
         username=shown(username, USERNAME_LENGTH_MAX) if len(username) <= USERNAME_LENGTH_MAX else "",
         alert=texts.render(alert, tongue, **(params or {})) if alert else None,
@@ -248,6 +249,13 @@ def _demo(tongue: str) -> dict[str, Any]:
         for each in chosen
     ]
     return {"demo": people, "demo_password": settings.demo_password}
+
+
+def _other_language(tongue: str) -> dict[str, str]:
+    """The same page in the other language: the application's request as it came, but for the language."""
+    tag = next(each for each in LANGUAGES if each != tongue)
+    address = f"{request.path}?{urlencode({**request.args.to_dict(), 'ui_locales': tag})}"
+    return {"tag": tag, "address": address, "name": assembly().texts.render(f"language.{tag}", tag)}
 
 
 def _tongue() -> str:

@@ -256,7 +256,16 @@ def test_a_stored_account_may_have_a_null_in_its_password_guess(house: Membershi
 
 def test_a_name_to_begin_with_is_filled_in_unless_it_is_none(house: Membership) -> None:
     assert 'value="li.wei"' in Visitor(house).open(login_hint="li.wei").text
-    assert "xxx" not in Visitor(house).open(login_hint="x" * 65).text
+    assert 'value="xxx' not in Visitor(house).open(login_hint="x" * 65).text
+
+
+def test_the_page_can_be_had_in_the_other_language_without_losing_the_request(house: Membership) -> None:
+    page = Visitor(house).open(state="s-1", ui_locales="zh-CN").text
+
+    assert 'lang="en" hreflang="en">English</a>' in page
+    link = page.split('hreflang="en"')[0].rpartition('href="')[2]
+    assert "ui_locales=en" in link
+    assert "state=s-1" in link
 
 
 # ---------------------------------------------------------------- forms from elsewhere
