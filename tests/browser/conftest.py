@@ -42,8 +42,8 @@ def chromium(browser_tools: Tools) -> Iterator[Browser]:
     """Ends with this package's tests: while it runs, asyncio takes this thread for its own."""
     expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
-        # The browser's own parts, such as fields for dates, speak the machine's language.
-        speaking = {**os.environ, "LANGUAGE": "zh_CN"}
+        # The browser's own parts, such as fields for dates, speak one language wherever the tests run.
+        speaking = {**os.environ, "LANGUAGE": "en_US"}
         browser = playwright.chromium.launch(executable_path=browser_tools.chromium, args=FLAGS, env=speaking)
         yield browser
         browser.close()

@@ -57,12 +57,12 @@ class Keyboard:
 
     def write(self, field: Locator, text: str) -> None:
         self._go_to(field)
-        self._page.keyboard.press("ControlOrMeta+A")
-        # Dates have parts of their own for every figure; letters that no key has come from an input method.
         if field.get_attribute("type") == "date":
-            field.press_sequentially(text)
-        else:
-            self._page.keyboard.insert_text(text)
+            year, month, day = text.split("-")
+            field.press_sequentially(month + day + year)  # as the browser's own language has it (conftest.py)
+            return
+        self._page.keyboard.press("ControlOrMeta+A")
+        self._page.keyboard.insert_text(text)  # as from an input method: Chinese has no keys of its own
 
     def choose(self, field: Locator, value: str) -> None:
         self._go_to(field)

@@ -33,7 +33,10 @@ AXE_OPTIONS = {
 
 
 def faults_of_page(page: Page, axe_script: str, language: str, prefixes: Collection[str]) -> Iterator[str]:
-    """Everything that is wrong with the page at hand. `prefixes`: how the keys of the catalogues begin."""
+    """Everything that is wrong with the page at hand. `prefixes`: how the keys of the catalogues begin.
+
+    Without `axe_script` nobody asks axe, which waits for ever where scripts are off.
+    """
     seen = page.evaluate(SCRIPT)
     yield from seen["faults"]
     if seen["language"] != language:
@@ -41,6 +44,8 @@ def faults_of_page(page: Page, axe_script: str, language: str, prefixes: Collect
     if seen["bytes"] > BYTES_MAX:
         yield f"weighs {seen['bytes']} bytes"
     yield from faults_of_text(seen["text"], seen["codes"], prefixes)
+    if not axe_script:
+        return
     page.evaluate(axe_script)
     found = page.evaluate("options => axe.run(document, options)", AXE_OPTIONS)
     yield from (line for violation in found["violations"] for line in _lines_of(violation))

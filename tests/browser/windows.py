@@ -36,6 +36,8 @@ class Look:
     height: int = 900
     dark: bool = False
     scripts: bool = True
+    #: Whether pages are looked at: a story that another window has shown is only told.
+    watched: bool = True
     #: Of the folder for pictures, beside language and width.
     name: str = ""
 
@@ -139,11 +141,14 @@ class Window:
     # ------------------------------------------------------------ what is seen
     def look(self, name: str) -> None:
         """Keep a picture of the page and note everything that is wrong with it."""
+        if not self.kind.watched:
+            return
         picture = self.house.next_picture(self.kind, name)
         # Not by Playwright's own hand, which leaves threads behind.
         picture.write_bytes(self.page.screenshot(full_page=True, animations="disabled"))
+        axe_script = self.house.axe_script if self.kind.scripts else ""
         self._find(
-            faults_of_page(self.page, self.house.axe_script, self.kind.language, self.house.prefixes),
+            faults_of_page(self.page, axe_script, self.kind.language, self.house.prefixes),
             f"{picture.parent.name}/{picture.name} ({urlsplit(self.page.url).path})",
         )
 
