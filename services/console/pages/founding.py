@@ -159,32 +159,29 @@ def send_people() -> AnyResponse:
     return _kept(draft, "people", "preview")
 
 
-@blueprint.get("/units/<int:number>")
-def unit(number: int) -> Response:
+@blueprint.get("/units/<number>")
+def unit(number: str) -> Response:
     """One unit; the number after the last is a new one."""
     draft = Draft.load()
-    if not 1 <= number <= draft.units + 1:
-        abort(404)
-    return _section(f"units/{number}", draft)
+    return _section(f"units/{_place(number, draft)}", draft)
 
 
-@blueprint.post("/units/<int:number>")
-def send_unit(number: int) -> AnyResponse:
+@blueprint.post("/units/<number>")
+def send_unit(number: str) -> AnyResponse:
     """Keep a unit; `another` goes on to the next one."""
     draft = Draft.load()
-    if not 1 <= number <= draft.units + 1:
-        abort(404)
+    place = _place(number, draft)
     fields = (*draft_of.UNIT, *(f"representative.{name}" for name in draft_of.PERSON), *draft_of.CONTACT)
-    draft.take({f"units[{number}].{name}": request.form.get(f"units[{number}].{name}", "").strip() for name in fields})
+    draft.take({path: request.form.get(path, "").strip() for path in (f"units[{place}].{name}" for name in fields)})
     another = request.form.get("go") == "another"
-    return _kept(draft, f"units/{number}", f"units/{draft.units + 1}" if another else "units")
+    return _kept(draft, f"units/{place}", f"units/{draft.units + 1}" if another else "units")
 
 
-@blueprint.post("/units/<int:number>/remove")
-def remove_unit(number: int) -> AnyResponse:
+@blueprint.post("/units/<number>/remove")
+def remove_unit(number: str) -> AnyResponse:
     """Remove a unit; later ones move up."""
     draft = Draft.load()
-    draft.drop_unit(number)
+    draft.drop_unit(_place(number, draft))
     draft.keep()
     return go("/founding/units", "founding.unit_removed")
 
@@ -301,6 +298,13 @@ def _text(name: str) -> tuple[str, list[dict[str, str]]]:
         return chosen.read().decode(ENCODING).replace("\r\n", "\n"), []
     except UnicodeDecodeError:
         return pasted, [{"field": name, "message": say("founding.not_utf8")}]
+
+
+def _place(number: str, draft: Draft) -> int:
+    """A unit's number out of an address: one that is typed, or the next."""
+    if not (number.isascii() and number.isdecimal() and len(number) <= 4 and 1 <= int(number) <= draft.units + 1):
+        abort(404)
+    return int(number)
 
 
 def _kept(draft: Draft, name: str, following: str) -> AnyResponse:
