@@ -25,7 +25,6 @@ from services.console.commands.sessions import begin_session
 from shared.runtime.assembly import Assembly
 from shared.runtime.clock import SystemClock
 from shared.runtime.identifiers import Identifiers
-from shared.runtime.logging import configure_logging
 from shared.runtime.settings import Settings
 from tests.deployment.process import ROOT
 
@@ -203,7 +202,6 @@ def _migrated_office(folder: Path, *, for_browsers: bool, setup_code: str = "") 
             setup_code=setup_code,
         )
 
-    configure_logging("ERROR", "office")
     clock = SystemClock()
     with EmbeddedAlliance(server, settings) as alliance, httpx.Client(base_url=server.url, trust_env=False) as http:
         alliance.migrate()

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import structlog
 
 from services.console.browser import VISITOR_COOKIE
 from services.console.pages.application_form import FIELDS, STEPS
@@ -256,6 +257,7 @@ def test_everything_is_there_in_english(office: Office) -> None:
 
 
 def test_the_code_is_in_no_address_and_no_log(office: Office, capsys: pytest.CaptureFixture[str]) -> None:
+    before = structlog.get_config()
     configure_logging("INFO", "office", json_lines=True)
     try:
         visitor = office.visitor()
@@ -266,7 +268,7 @@ def test_the_code_is_in_no_address_and_no_log(office: Office, capsys: pytest.Cap
         status = visitor.get(f"/status/{code_on(page, 'id')}")
         said = capsys.readouterr().err
     finally:
-        configure_logging("ERROR", "office")
+        structlog.configure(**before)
 
     assert len(code) == 64
     assert code not in sending.location
