@@ -198,6 +198,28 @@ class Admission:
         self.office.open(address)
         return self.office.page.locator("#result").is_visible()
 
+    # ------------------------------------------------------------ what it leaves behind
+    def look_back(self, ballot: str) -> None:
+        """The secretariat finds it in the notices, in the timeline, on the roster; and signs out."""
+        window, hands, page = self.office, self._ours, self.office.page
+        window.become("clerk")
+        window.open(ballot)
+        hands.press(page.get_by_role("link", name=window.say("ballots.to_timeline")))
+        expect(page.locator(".timeline .from-finance").first).to_be_visible()
+        window.look("timeline")
+        window.become("secretary")
+        window.open("/notices")
+        expect(page.get_by_role("main")).to_contain_text(self.form["unit_name"])
+        window.look("notices")
+        window.open("/members")
+        hands.press(page.get_by_role("link", name=self.form["unit_name"]))
+        expect(page.get_by_role("main")).to_contain_text(self.number)
+        window.look("on-the-roster")
+        self.applicant.open("/")
+        self._theirs.press(self.applicant.page.get_by_role("button", name=self.applicant.say("nav.sign_out")))
+        expect(self.applicant.page.get_by_role("status")).to_contain_text(self.applicant.say("said.signed_out"))
+        self.applicant.look("signed-out")
+
     # ------------------------------------------------------------ on the pages
     def _is_admitted(self) -> bool:
         self.applicant.open(f"/status/{self.application_id}")

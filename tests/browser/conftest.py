@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.browser.obtaining import Tools
 from tests.browser.small_founding import write_small_founding
+from tests.browser.stage import Stage, set_stage
 from tests.browser.windows import PATIENCE_MS, House, Look, Window
 from tests.builders.console import founded_office
 
@@ -43,7 +44,7 @@ def chromium(browser_tools: Tools) -> Iterator[Browser]:
     expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         # The browser's own parts, such as fields for dates, speak one language wherever the tests run.
-        speaking = {**os.environ, "LANGUAGE": "en_US"}
+        speaking: dict[str, str | float | bool] = {**os.environ, "LANGUAGE": "en_US"}
         browser = playwright.chromium.launch(executable_path=browser_tools.chromium, args=FLAGS, env=speaking)
         yield browser
         browser.close()
@@ -54,7 +55,16 @@ def house(chromium: Browser, browser_tools: Tools, tmp_path_factory: pytest.Temp
     """The alliance, as browsers reach it."""
     folder = tmp_path_factory.mktemp("alliance")
     with founded_office(folder, founding=write_small_founding(folder), for_browsers=True) as office:
-        yield House(office, chromium, browser_tools.axe_script)
+        house = House(office, chromium, browser_tools.axe_script)
+        inbox = {"event_types": ["membership.*", "meetings.*"], "channel": "inbox"}
+        house.signed_in("secretary").post("notifications/v1/subscriptions", inbox)
+        yield house
+
+
+@pytest.fixture(scope="package")
+def stage(house: House) -> Stage:
+    """Applications and accounts in many states."""
+    return set_stage(house.office)
 
 
 @pytest.fixture

@@ -22,6 +22,8 @@ LEAKED = re.compile(
     r"\{\{|\}\}|\{%|\{[a-z_]+\}|\[object |<built-in|^(None|null|undefined|NaN|True|False)$", re.MULTILINE
 )
 KEY = re.compile(r"\b[a-z][a-z_]*(?:\.[a-z][a-z_]*)+\b")
+#: Names of files look like keys.
+FILE_ENDINGS = {"yaml", "toml", "csv"}
 #: WCAG 2.2 AA and what it contains.
 STANDARDS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 #: axe leaves this one out unless it is asked for by name.
@@ -56,7 +58,7 @@ def faults_of_text(text: str, codes: str, prefixes: Collection[str]) -> Iterator
     yield from (f"garbled: {_around(text, text.index(each))}" for each in GARBLED if each in text)
     yield from (f"leaked: {_around(text, each.start())}" for each in LEAKED.finditer(text))
     for key in sorted({*KEY.findall(text)} - {*KEY.findall(codes)}):
-        if key.partition(".")[0] in prefixes:
+        if key.partition(".")[0] in prefixes and key.rpartition(".")[2] not in FILE_ENDINGS:
             yield f"a key instead of its text: {key}"
 
 

@@ -27,8 +27,9 @@ def tell(admission: Admission) -> None:
     admission.decide(COMMITTEE, [(each, "abstain" if each is committee[-1] else "yes") for each in committee])
     half = (len(voters) + 1) // 2
     choices = ["yes"] * half + ["no"] * (len(voters) - half - 1) + ["abstain"]
-    admission.decide(GENERAL_MEETING, zip(voters, choices, strict=True))
+    ballot = admission.decide(GENERAL_MEETING, zip(voters, choices, strict=True))
     admission.activate()
+    admission.look_back(ballot)
 
 
 @each_look

@@ -7,14 +7,17 @@ so that one run tells all; the fixture that opened the window fails the test at 
 from __future__ import annotations
 
 import itertools
+import re
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Response
 
+import services.console
 from deploy.embedded.api_client import Api
 from services.console.browser import SESSION_COOKIE
 from tests.browser.looking import faults_of_page
@@ -25,6 +28,11 @@ FOLDER = Path(__file__).parents[2] / "var" / "screenshots"
 SESSION_SECONDS = 300.0
 #: How long a page may take to do what is waited for, in milliseconds: a busy machine of two cores.
 PATIENCE_MS = 20_000
+
+TEMPLATES = Path(services.console.__file__).parent / "templates"
+ASKED_FOR = re.compile(r'say\("([a-z_]+)\.')
+#: How many pictures there are in each folder.
+_pictures: dict[str, itertools.count[int]] = {}
 
 
 @dataclass(frozen=True)
@@ -54,7 +62,6 @@ class House:
     axe_script: str = field(repr=False)
     _sessions: dict[str, tuple[str, float]] = field(default_factory=dict)
     _callers: dict[str, Api] = field(default_factory=dict)
-    _pictures: dict[str, itertools.count[int]] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -79,18 +86,21 @@ class House:
         """Where the next picture goes; the first of a kind empties its folder."""
         folder = FOLDER / str(look)
         folder.mkdir(parents=True, exist_ok=True)
-        if str(look) not in self._pictures:
+        if str(look) not in _pictures:
             for old in folder.glob("*.png"):
                 old.unlink()
-            self._pictures[str(look)] = itertools.count(1)
-        return folder / f"{next(self._pictures[str(look)]):02}-{name}.png"
+            _pictures[str(look)] = itertools.count(1)
+        return folder / f"{next(_pictures[str(look)]):03}-{name}.png"
 
-    @property
+    @cached_property
     def prefixes(self) -> set[str]:
-        """How the keys of the console's and membership's catalogues begin."""
+        """How the keys of the console's and membership's catalogues begin, and those that templates ask for."""
         alliance = self.office.alliance
         catalogues = (alliance.console_assembly.texts, alliance.assemblies["membership"].texts)
-        return {code.partition(".")[0] for texts in catalogues for code in texts._catalogues[self.office.api.language]}
+        known = {code.partition(".")[0] for texts in catalogues for code in texts._catalogues["zh-CN"]}
+        return known | {
+            code for file in TEMPLATES.glob("*.html") for code in ASKED_FOR.findall(file.read_text("utf-8"))
+        }
 
 
 class Window:
@@ -126,11 +136,14 @@ class Window:
         """Let this person sit down here, signed in a moment ago; nobody, where the name is empty."""
         self.context.clear_cookies()
         if username:
-            secret = self.house.session_of(username)
-            # As https: Chromium takes this machine for safe, but not the hand that gives it a cookie.
-            safe = self.house.url.replace("http:", "https:")
-            cookie = {"name": SESSION_COOKIE, "value": secret, "url": safe, "secure": True, "httpOnly": True}
-            self.context.add_cookies([cookie])  # type: ignore[list-item] # a dict of that shape
+            self.hold(self.house.session_of(username))
+
+    def hold(self, secret: str) -> None:
+        """Have the cookie of a session."""
+        # As https: Chromium takes this machine for safe, but not the hand that gives it a cookie.
+        safe = self.house.url.replace("http:", "https:")
+        cookie = {"name": SESSION_COOKIE, "value": secret, "url": safe, "secure": True, "httpOnly": True}
+        self.context.add_cookies([cookie])  # type: ignore[list-item] # a dict of that shape
 
     def open(self, path: str, status: int = 200) -> None:
         """Go to an address of the house."""
