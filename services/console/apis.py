@@ -76,13 +76,15 @@ class Line:
         if self._clock.monotonic() < self._resting.get(service, 0.0):
             raise Away(service)
         address = f"{self._address.replace('{service}', service)}/{path.lstrip('/')}"
+        began = self._clock.monotonic()
         try:
-            response = self._http.request(method, address, **request)
+            return self._http.request(method, address, **request)
         except httpx.TransportError as error:
+            now = self._clock.monotonic()
             with self._lock:
-                self._resting[service] = self._clock.monotonic() + REST_SECONDS
+                # The longer one has waited in vain, the longer the others need not.
+                self._resting[service] = now + max(REST_SECONDS, now - began)
             raise Away(service) from error
-        return response
 
     def close(self) -> None:
         """Close the connections."""

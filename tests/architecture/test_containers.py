@@ -62,6 +62,15 @@ def test_what_lasts_restarts_says_how_it_is_and_gets_time_to_end(name: str) -> N
     assert seconds(container["stop_grace_period"]) >= 40
 
 
+def test_every_folder_in_memory_is_in_the_image_or_its_mode_is_lost_at_the_second_start() -> None:
+    ours = [each for each in CONTAINERS.values() if str(each["image"]).startswith("lianmeng/")]
+    folders = {str(path).partition(":")[0] for each in ours for path in each.get("tmpfs", [])} - {"/tmp"}
+
+    assert folders
+    for folder in folders:
+        assert f"RUN mkdir -m 1777 {folder}\n" in DOCKERFILE
+
+
 def test_every_job_is_waited_for() -> None:
     """`docker compose up --wait` takes the end of a container nobody waits for as a failure."""
     waited_for = {
