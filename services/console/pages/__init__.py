@@ -15,6 +15,7 @@ from services.console.pages import (
     signing,
     status,
     style,
+    subscriptions,
     timelines,
 )
 
@@ -33,5 +34,6 @@ BLUEPRINTS = (
     signing.blueprint,
     status.blueprint,
     style.blueprint,
+    subscriptions.blueprint,
     timelines.blueprint,
 )

@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from services.console.apis import Away, Refused, step
 from services.console.browser import Person, apis, for_roles, person
+from services.console.pages.subscriptions import all_subscriptions, offer
 from services.console.showing import go, new_key, page, typed_key
 
 blueprint = Blueprint("notices", __name__)
@@ -65,6 +66,7 @@ def _page(problem: Refused | Away | None = None) -> Response:
         is_here=found is not None,
         unread=unread,
         cursor=cursor,
+        offer=[] if items or unread or cursor or found is None else offer(person(), all_subscriptions()),
         new_key=new_key,
         next_address=f"/notices?{urlencode({**kept, 'cursor': following})}" if following else "",
         first_address=f"/notices?{urlencode(kept)}".rstrip("?") if cursor else "",
