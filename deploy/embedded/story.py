@@ -23,7 +23,10 @@ TREASURER = "treasurer"
 #: Sign-ins at the same time: a hash keeps a core busy for tens of milliseconds.
 SIGN_INS_AT_ONCE = 4
 #: What the secretariat follows in its inbox.
-INBOX_TYPES = ("membership.application.*", "membership.admission.*", "membership.member.admitted", "meetings.ballot.*")
+INBOX_TYPES = ("membership.application.*", "membership.admission.*", "membership.member.*", "meetings.ballot.*")
+#: Of the members: the director's representative, and one who holds no office. They follow ballots and new members.
+FOLLOWERS = ("centre", "yanling")
+FOLLOWERS_TYPES = ("meetings.ballot.*", "membership.member.*")
 #: Lines of a result's explanation that the API gives and the story leaves out, to keep to what decided.
 LINES_LEFT_OUT = frozenset({"explanation.silent.quorum", "explanation.silent.voting_days", "explanation.quorum.off"})
 
@@ -33,11 +36,12 @@ GENERAL_MEETING = "general_meeting"
 
 @dataclass(frozen=True)
 class Cast:
-    """Who plays: the staff, and the representative of every unit by member id."""
+    """Who plays: the staff, the representative of every unit by member id, and those of them who follow along."""
 
     secretary: Api
     treasurer: Api
     voters: Mapping[str, Api]
+    followers: Sequence[Api]
     committee: frozenset[str]
 
 
@@ -91,10 +95,14 @@ class Story:
         offices = secretary.get("membership/v1/offices")["items"]
         committee = frozenset(each["member_id"] for each in offices if each["body"] == COMMITTEE)
         self._tell("story.signed_in", "membership", "7(1)", started, people=len(people) + 1)
-        return Cast(secretary, treasurer, dict(zip(usernames, voters, strict=True)), committee)
+        followers = [voter for name, voter in zip(people[1:], voters, strict=True) if name in FOLLOWERS]
+        return Cast(secretary, treasurer, dict(zip(usernames, voters, strict=True)), followers, committee)
 
     def _subscribe(self, cast: Cast) -> str:
-        """The secretariat follows every step in its inbox, and the result by all channels; gives the hook's secret."""
+        """The secretariat follows every step in its inbox, and the result by all channels; gives the hook's secret.
+
+        Two members follow in their inboxes, so that nobody who looks around afterwards finds all of them empty.
+        """
         started = self._clock.monotonic()
         path = "notifications/v1/subscriptions"
         everything = {"event_types": list(INBOX_TYPES), "language": self._visitor.language}
@@ -102,6 +110,9 @@ class Story:
         result = {"event_types": ["membership.member.admitted"], "language": self._visitor.language}
         cast.secretary.post(path, {**result, "channel": "email", "target": "secretariat@lianmeng.example"})
         hook = cast.secretary.post(path, {**result, "channel": "webhook", "target": self._hooks.url})
+        for follower in cast.followers:
+            wish = {"event_types": list(FOLLOWERS_TYPES), "language": self._visitor.language, "channel": "inbox"}
+            follower.post(path, wish)
         self._tell("story.subscribed", "notifications", "", started)
         return str(hook["secret"])
 
