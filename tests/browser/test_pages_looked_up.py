@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from playwright.sync_api import expect
+
 from tests.browser.conftest import OpenWindow, each_look
 from tests.browser.windows import House, Look
 from tests.builders.admissions import Case, hand_in
@@ -77,3 +79,38 @@ def test_what_people_look_up_has_nothing_amiss(open_window: OpenWindow, house: H
         with house.office.without(away):
             window.open("/")
             window.look(f"home-without-{away}")
+
+
+@each_look
+def test_what_people_are_told_has_nothing_amiss(open_window: OpenWindow, house: House, look: Look) -> None:
+    window = open_window(look)
+    page = window.page
+
+    window.become("authority")
+    window.open("/notices")
+    window.look("notices-none")
+    window.open("/notices/subscriptions")
+    window.look("subscriptions-none")
+    page.get_by_role("button", name=window.say("subscriptions.usual"), exact=True).click()
+    window.look("subscriptions")
+
+    target = page.get_by_label(window.say("subscriptions.target"), exact=True)
+    expect(target).to_be_hidden()
+    page.check("[value=offices]")
+    page.check("[value=email]")
+    target.fill("nobody")
+    with house.office.sending():
+        page.get_by_role("button", name=window.say("subscriptions.subscribe"), exact=True).click()
+        window.look("subscriptions-wrong-address")
+        page.check("[value=webhook]")
+        target.fill(f"http://127.0.0.1:9/{NAMES[1]}")
+        page.get_by_role("button", name=window.say("subscriptions.subscribe"), exact=True).click()
+        window.look("subscriptions-secret")
+
+    window.open("/notices/subscriptions")
+    window.look("subscriptions-two")
+    for _ in range(2):
+        page.get_by_role("link", name=window.say("subscriptions.end")).first.click()
+        window.look("subscriptions-end")
+        page.get_by_role("button", name=window.say("subscriptions.end"), exact=True).click()
+    expect(page.get_by_text(window.say("subscriptions.none"), exact=True)).to_be_visible()

@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import httpx
 from werkzeug.test import Client, TestResponse
@@ -76,6 +78,14 @@ class Office:
             yield
         finally:
             line.send = send  # type: ignore[method-assign]
+
+    @contextmanager
+    def sending(self) -> Iterator[None]:
+        """While the block runs, people may subscribe by e-mail, and webhooks to this machine. No mail server is there."""
+        given = self.alliance.assemblies["notifications"].settings
+        house = SimpleNamespace(settings=replace(given, smtp_host="127.0.0.1", webhooks_allow_private=True))
+        with patch("services.notifications.api.subscriptions.assembly", lambda: house):
+            yield
 
     def visitor(self, language: str = "zh-CN") -> Visitor:
         """Somebody with a new browser."""
