@@ -101,7 +101,7 @@ class Admission:
         hands.press(self._button(window, "activate.do"))
         expect(page.get_by_role("heading", level=1)).to_have_text(window.say("activate.done.title"))
         window.look("activated")
-        self.house.office.passwords[self.number] = PASSWORD
+        self.house.office.passwords[self.number.lower()] = PASSWORD  # as accounts have user names
         hands.press(page.get_by_role("main").get_by_role("link", name=window.say("activate.done.sign_in")))
         hands.write(page.locator("#username"), self.number)
         hands.write(page.locator("#password"), PASSWORD)
