@@ -11,9 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
-from unittest.mock import patch
 
 import httpx
 from werkzeug.test import Client, TestResponse
@@ -33,6 +31,8 @@ from tests.deployment.process import ROOT
 CHARTER = ROOT / "deploy" / "charter" / "zhuzhou.toml"
 FOUNDING = ROOT / "deploy" / "demo" / "founding.yaml"
 PASSWORD = "lianmeng-demo"
+#: A port on which nothing ever answers.
+NOBODY_LISTENS = 9
 ADDRESS = "https://alliance.example"
 
 
@@ -78,14 +78,6 @@ class Office:
             yield
         finally:
             line.send = send  # type: ignore[method-assign]
-
-    @contextmanager
-    def sending(self) -> Iterator[None]:
-        """While the block runs, people may subscribe by e-mail, and webhooks to this machine. No mail server is there."""
-        given = self.alliance.assemblies["notifications"].settings
-        house = SimpleNamespace(settings=replace(given, smtp_host="127.0.0.1", webhooks_allow_private=True))
-        with patch("services.notifications.api.subscriptions.assembly", lambda: house):
-            yield
 
     def visitor(self, language: str = "zh-CN") -> Visitor:
         """Somebody with a new browser."""
@@ -207,7 +199,11 @@ def _migrated_office(folder: Path, *, for_browsers: bool, setup_code: str = "") 
             profile="demo" if for_browsers else "test",
             database_url=url,
             public_url=server.url if for_browsers else ADDRESS,
+            # E-mail and webhooks can be subscribed to; nobody is there to receive any.
+            smtp_host="127.0.0.1",
+            smtp_port=NOBODY_LISTENS,
             smtp_starttls=False,
+            webhooks_allow_private=True,
             demo_password=PASSWORD if for_browsers else "",
             setup_code=setup_code,
         )
