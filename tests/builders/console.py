@@ -149,8 +149,8 @@ class Visitor:
         self.page = Page(self.client.get(path, base_url=ADDRESS, headers=self._headers(headers)))
         return self.page
 
-    def send(self, path: str, *, follow: bool = False, **form: Any) -> Page:
-        """Send a form of the page at hand; `follow`: and go where it leads."""
+    def send(self, path: str, *, follow: Any = False, **form: Any) -> Page:
+        """Send a form of the page at hand; `follow` (true or false; typed loosely, for forms given as a dict): go where it leads."""
         assert self.page is not None, "open the page with the form first"
         hidden = {"form_token": self.page.value("form_token"), "key": self.page.value("key")}
         headers = self._headers({"Sec-Fetch-Site": "same-origin", "Origin": ADDRESS})
