@@ -238,9 +238,9 @@ def test_step_by_step_the_alliance_is_founded(fresh: Office) -> None:
     visitor.get("/founding/people")
     general = {"name": "沈若楠", "title": "秘书长", "username": "secretary"}
     operator = {"name": "莫凡", "title": "系统运维", "username": "operator", "roles": ["operator", "treasurer"]}
-    told = {f"secretariat.secretary_general.{key}": text for key, text in general.items()}
-    told |= {f"secretariat.staff[2].{key}": value for key, value in operator.items()}
-    assert visitor.send("/founding/people", **told).location == "/founding/preview"
+    people: dict[str, Any] = {f"secretariat.secretary_general.{key}": text for key, text in general.items()}
+    people |= {f"secretariat.staff[2].{key}": value for key, value in operator.items()}
+    assert visitor.send("/founding/people", **people).location == "/founding/preview"
 
     page = visitor.get("/founding/preview")
     assert "发起单位 8 家" in page.text
