@@ -7,6 +7,7 @@ so that one run tells all; the fixture that opened the window fails the test at 
 from __future__ import annotations
 
 import itertools
+import os
 import re
 import time
 from collections.abc import Iterable
@@ -23,7 +24,8 @@ from services.console.browser import SESSION_COOKIE
 from tests.browser.looking import faults_of_page
 from tests.builders.console import PASSWORD, Office
 
-FOLDER = Path(__file__).parents[2] / "var" / "screenshots"
+#: Whoever runs these tests twice at a time gives each run a folder of its own.
+FOLDER = Path(os.environ.get("LIANMENG_SCREENSHOTS") or Path(__file__).parents[2] / "var" / "screenshots")
 #: How old a session may get before the console would ask for the password again, in seconds.
 SESSION_SECONDS = 300.0
 #: How long a page may take to do what is waited for, in milliseconds: a busy machine of two cores.
