@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -38,6 +38,18 @@ def charter_in_force() -> Mapping[str, Any] | None:
             raise
         return None
     return found
+
+
+def charter_version(version: int) -> Mapping[str, Any]:
+    """One version that is or was in force. Raises Refused, Away."""
+    found: Mapping[str, Any] = apis().get("meetings", f"charter/versions/{version}")
+    return found
+
+
+def charter_versions() -> Sequence[Mapping[str, Any]]:
+    """All versions so far, the newest first; none while meetings is away."""
+    found = apis().part("meetings", "charter/versions")
+    return found["items"] if found else ()
 
 
 def names(charter: Mapping[str, Any] | None) -> Names:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from flask import Blueprint, Response
 
 from services.console.articles import articles_of
-from services.console.rulebook import charter_in_force
+from services.console.rulebook import charter_in_force, charter_version, charter_versions
 from services.console.showing import page
 
 blueprint = Blueprint("charter", __name__)
@@ -16,14 +19,26 @@ CHAPTERS = (1, 3, 6, 9, 15, 18, 19)
 
 @blueprint.get("/charter")
 def charter() -> Response:
-    """The charter."""
-    in_force = charter_in_force()
-    articles = articles_of(in_force)
+    """The charter in force."""
+    return _charter_page(charter_in_force())
+
+
+@blueprint.get("/charter/versions/<int:version>")
+def charter_of_version(version: int) -> Response:
+    """One version: results cite the one that they rest on."""
+    return _charter_page(charter_version(version))
+
+
+def _charter_page(shown: Mapping[str, Any] | None) -> Response:
+    articles = articles_of(shown)
+    versions = charter_versions()
     return page(
         "charter.html",
-        charter=in_force,
+        charter=shown,
         articles=articles,
         chapters=CHAPTERS,
         silent=[article for article in articles if article.open_points],
         open_points=sum(article.open_points for article in articles),
+        versions=versions,
+        standing=next((each for each in versions if shown and each["version"] == shown["version"]), None),
     )

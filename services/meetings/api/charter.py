@@ -12,7 +12,7 @@ from flask.views import MethodView
 from services.meetings.commands.charter import adopt_charter
 from services.meetings.domain.charter import parse_charter
 from services.meetings.queries import charter as queries
-from services.meetings.schemas.charter import CharterCheck, CharterText, CharterView
+from services.meetings.schemas.charter import CharterCheck, CharterText, CharterVersions, CharterView
 from services.meetings.schemas.charter_file import line_of, read_charter_text
 from shared.errors import Conflict, Fault, Invalid
 from shared.web.access import access
@@ -53,6 +53,26 @@ class CurrentCharter(MethodView):
             # Also where another one came first a moment ago: what was done here is undone.
             raise Conflict("charter.already_adopted", article="20")
         return queries.get_charter_view(work)
+
+
+@blueprint.route("/versions")
+class Versions(MethodView):
+    @access(public=True)
+    @blueprint.response(200, CharterVersions)
+    def get(self) -> dict[str, Any]:
+        """Every version that is or was in force, the newest first: results cite the one that they rest on."""
+        with reading() as look:
+            return {"items": queries.list_charter_versions(look)}
+
+
+@blueprint.route("/versions/<int(max=1000000):version>")
+class Version(MethodView):
+    @access(public=True)
+    @blueprint.response(200, CharterView)
+    def get(self, version: int) -> dict[str, Any]:
+        """One version, in force or not."""
+        with reading() as look:
+            return queries.get_charter_version(look, version)
 
 
 @blueprint.route("/check")

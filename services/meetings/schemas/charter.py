@@ -53,3 +53,13 @@ class CharterCheck(ResponseSchema):
     charter = fields.Dict(
         required=True, allow_none=True, metadata={"description": "the file as data, where it is sound"}
     )
+
+
+class CharterVersionView(ResponseSchema):
+    version = fields.Integer(required=True)
+    effective_from = Instant(required=True)
+    effective_to = Instant(required=True, allow_none=True, metadata={"description": "null: in force"})
+
+
+class CharterVersions(ResponseSchema):
+    items = fields.List(fields.Nested(CharterVersionView), required=True)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from services.console.articles import Article, articles_of, fraction
-from tests.builders.console import Office
+from tests.builders.console import CHARTER, Office, founded_office
 
 
 def section(html: str, number: int) -> str:
@@ -127,3 +128,30 @@ def test_another_charter_may_have_other_articles_open_points_and_a_quorum(office
 
 def values_of(article: Article) -> list[str]:
     return [point.value for block in article.blocks for point in block.points]
+
+
+# ------------------------------------------------------------ versions
+def test_a_version_cited_by_a_result_can_be_read(office: Office) -> None:
+    page = office.visitor().get("/charter/versions/1")
+
+    assert page.status == 200
+    assert "第 1 版" in page.text
+    assert "不再有效" not in page.text
+    assert office.visitor().get("/charter/versions/9").status == 404
+
+
+def test_an_old_version_says_that_it_is_and_the_list_tells_since_when_each_is_in_force(tmp_path: Path) -> None:
+    with founded_office(tmp_path) as office:
+        changed = tmp_path / "charter.toml"
+        text = CHARTER.read_text("utf-8")
+        changed.write_text(re.sub(r"(?m)^voting_days = \d+", "voting_days = 21", text), "utf-8")
+        assert changed.read_text("utf-8") != text
+        assert office.alliance.run_command("meetings", "adopt-charter", [str(changed)]) == 0
+
+        old, new = office.visitor().get("/charter/versions/1"), office.visitor().get("/charter")
+
+    assert "这是章程第 1 版，已不再有效" in old.text
+    assert "查看现行章程" in old.text
+    assert "不再有效" not in new.text
+    assert "历次版本" in new.text
+    assert 'href="/charter/versions/1"' in new.html

@@ -49,6 +49,32 @@ def test_the_same_charter_again_changes_nothing_and_another_makes_a_version(bare
     assert bare.app.test_client().get("/api/meetings/v1/charter").get_json()["version"] == 2
 
 
+def test_every_version_stays_readable_with_the_days_it_was_in_force(bare: Meetings) -> None:
+    anybody = bare.app.test_client()
+    assert anybody.get("/api/meetings/v1/charter/versions").get_json() == {"items": []}
+    bare.adopt()
+    bare.pass_days(3)
+    bare.adopt(voting_days=21)
+
+    second, first = anybody.get("/api/meetings/v1/charter/versions").get_json()["items"]
+
+    assert (first["version"], second["version"]) == (1, 2)
+    assert first["effective_to"] == second["effective_from"]
+    assert first["effective_from"] < first["effective_to"]
+    assert second["effective_to"] is None
+    old, new = (anybody.get(f"/api/meetings/v1/charter/versions/{number}").get_json() for number in (1, 2))
+    assert (old["version"], new["version"]) == (1, 2)
+    assert old["rules"] != new["rules"]
+    assert new == anybody.get("/api/meetings/v1/charter").get_json()
+
+
+@pytest.mark.parametrize("version", ["0", "2", "999999", "1000001", "x", "-1", "1.0"])
+def test_a_version_that_never_was_is_not_found(bare: Meetings, version: str) -> None:
+    bare.adopt()
+
+    assert bare.app.test_client().get(f"/api/meetings/v1/charter/versions/{version}").status_code == 404
+
+
 @pytest.mark.parametrize(
     ("spoil", "paths"),
     [
