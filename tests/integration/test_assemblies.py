@@ -12,6 +12,9 @@ from tests.fixtures.assemblies import Client, MakeAssembly
 
 MakeClient = Callable[[Assembly], Client]
 
+#: OAuth has refusals of its own for programs (RFC 6749, 5.2), and for people it shows a page.
+OWN_REFUSALS = ("/oauth/token", "/oauth/revoke", "/oauth/authorize")
+
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_migrated_service_is_ready(service: str, make_assembly: MakeAssembly, client: MakeClient) -> None:
