@@ -37,5 +37,5 @@ def test_no_route_of_the_document_answers_a_stranger_with_a_server_error(
             whole = path.replace("{", "").replace("}", "")
             answer = http.request(method.upper(), whole, json={} if method != "get" else None)
             assert answer.status_code < 500, f"{method} {path}: {answer.text}"
-            if answer.status_code >= 400 and not path.endswith("/oauth/token"):  # OAuth has its own (RFC 6749, 5.2)
+            if answer.status_code >= 400 and not path.endswith(OWN_REFUSALS):
                 assert answer.content_type == "application/problem+json", f"{method} {path}"
