@@ -107,10 +107,12 @@ def test_the_demo_serves_on_and_ends_when_told(start: Start, tmp_path: Path) -> 
     # when somebody opens the page
     page = httpx.get(url)
 
-    # then it shows the story's end, and the process ends in order when told to
+    # then it is the console of the alliance, with a sign-in by one click, and the process ends in order when told to
     assert page.status_code == 200
-    assert "ZZ-0025" in page.text
-    assert "finance.account.opened" in page.text
+    assert "株洲市企业服务联盟" in page.text
+    assert "<dd>25</dd>" in page.text, "the members after the story"
+    sign_in = httpx.get(f"{url.rstrip('/')}/sign-in", follow_redirects=True)
+    assert "演示：一键登录" in sign_in.text
     child.stop()
     assert child.status == 0
 

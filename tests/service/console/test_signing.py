@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from services.console.browser import SESSION_COOKIE, VISITOR_COOKIE
-from tests.builders.console import ADDRESS, PASSWORD, Office, Visitor
+from tests.builders.console import ADDRESS, PASSWORD, Office, Visitor, founded_office
 
 
 def session_cookie(visitor: Visitor) -> str | None:
@@ -170,19 +171,20 @@ def test_signing_out_everywhere_ends_every_browser(office: Office) -> None:
     assert second.client.get("/members", base_url=ADDRESS).status_code == 401
 
 
-def test_a_closed_account_is_out_at_once(office: Office) -> None:
-    authority = office.visitor()
-    authority.sign_in("authority")
-    operator = office.api.signed_in("operator", PASSWORD)
-    accounts = operator.get("membership/v1/accounts", limit=100)["items"]
-    account_id = next(each["account_id"] for each in accounts if each["username"] == "authority")
+def test_a_closed_account_is_out_at_once(tmp_path: Path) -> None:
+    with founded_office(tmp_path) as office:
+        authority = office.visitor()
+        authority.sign_in("authority")
+        operator = office.api.signed_in("operator", PASSWORD)
+        accounts = operator.get("membership/v1/accounts", limit=100)["items"]
+        account_id = next(each["account_id"] for each in accounts if each["username"] == "authority")
 
-    answer = operator.http.delete(
-        f"/api/membership/v1/accounts/{account_id}", headers={"Authorization": f"Bearer {operator.token}"}
-    )
+        answer = operator.http.delete(
+            f"/api/membership/v1/accounts/{account_id}", headers={"Authorization": f"Bearer {operator.token}"}
+        )
 
-    assert answer.status_code == 204
-    assert authority.client.get("/members", base_url=ADDRESS).status_code == 401
+        assert answer.status_code == 204
+        assert authority.client.get("/members", base_url=ADDRESS).status_code == 401
 
 
 def test_while_membership_is_away_people_stay_who_they_are(office: Office) -> None:
