@@ -22,6 +22,7 @@ import sqlalchemy as sa
 from deploy.embedded.api_client import Api
 from services.meetings import tables as meetings
 from services.membership import tables as membership
+from shared.runtime.logging import configure_logging
 from tests.benchmarks.quantiles import quantile
 from tests.builders.applications import application_form
 from tests.builders.console import ADDRESS, PASSWORD, Office, Visitor, founded_office
@@ -52,6 +53,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--openings", type=int, default=OPENINGS, help="of each page")
     options = parser.parse_args(arguments)
+    configure_logging("ERROR", "bench")
     missed = 0
     with tempfile.TemporaryDirectory(prefix="lianmeng-pages-") as folder, founded_office(Path(folder)) as office:
         story = _story(office)
