@@ -11,7 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.tree import CONSOLE, PRODUCT, ROOT, SERVICES, NothingToCheckError, dotted, modules, parsed, write_tree
+from tests.architecture.tree import (
+    CONSOLE,
+    PRODUCT,
+    ROOT,
+    SERVICES,
+    NothingToCheckError,
+    dotted,
+    modules,
+    parsed,
+    write_tree,
+)
 
 #: A layer is a file until it is too long, then a folder.
 LAYERS = ("domain", "commands", "queries", "api", "schemas", "reactions", "timers", "tables", "events", "service")
