@@ -11,7 +11,7 @@ from services.finance import tables
 from tests.service.finance.driver import Finance
 
 MEMBER = "1122.ZZ-m-1"
-VOUCHER = {"member_payment": {"kind": "refund", "voucher": "V-1"}}
+VOUCHER: dict[str, Any] = {"member_payment": {"kind": "refund", "voucher": "V-1"}}
 
 
 def owing(house: Finance, fen: int) -> None:
