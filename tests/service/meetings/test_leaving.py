@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor, wait
+
 import pytest
 from werkzeug.test import TestResponse
 
+from services.meetings.commands.ballots import open_ballot
 from tests.service.meetings.driver import Meetings
 
 UNITS = ("a", "b", "c", "d")
@@ -145,3 +148,34 @@ def test_word_of_a_vacant_office_waits_for_word_that_it_was_filled(house: Meetin
     house.vacate("office-9")
 
     assert house.waiting() == ["deferred"]
+
+
+def test_a_ballot_that_opens_while_a_unit_leaves_has_it_struck(house: Meetings) -> None:
+    # given a ballot that another worker is opening: nobody else sees it yet
+    with ThreadPoolExecutor(1) as pool:
+        with house.assembly.begin() as work:
+            told = {"body": "general_meeting", "application_id": "app-1", "title": "Applicant", "correlation_id": "s"}
+            ballot = open_ballot(work, **told)
+
+            # when word of the leaving comes, it waits for that
+            leaving = pool.submit(house.leave, "d")
+            done, _ = wait([leaving], timeout=0.5)
+        leaving.result(timeout=30)
+
+    # then it finds the ballot
+    assert not done
+    assert house.get(f"/ballots/{ballot}", unit="a").get_json()["struck"] == 1
+
+
+def test_the_last_vote_and_the_last_leaving_at_once_close_a_ballot_once(house: Meetings) -> None:
+    house.approve("app-1")
+    ballot = house.ballot()
+    house.vote_all(ballot, yes=["a", "b"])
+
+    with ThreadPoolExecutor(2) as pool:
+        vote, leaving = pool.submit(house.vote, ballot, "c"), pool.submit(house.leave, "d")
+        assert vote.result(timeout=30).status_code == 201
+        leaving.result(timeout=30)
+
+    assert house.get(f"/ballots/{ballot}", unit="a").get_json()["state"] == "closed"
+    assert len(house.told("meetings.ballot.closed")) == 1
