@@ -10,15 +10,24 @@ from shared.messaging.contracts import Consumed, ConsumedSchema, Published, Publ
 from shared.security.keys import KeyPublishedView, KeyRetiredView
 
 ACCOUNT_OPENED = "finance.account.opened"
+ACCOUNT_CLOSED = "finance.account.closed"
 ENTRY_POSTED = "finance.entry.posted"
 
 
-class AccountOpened(PublishedSchema):
+class OfMemberAccount(PublishedSchema):
     account_id = fields.String(required=True)
     code = fields.String(required=True)
     member_id = fields.String(required=True)
     currency = fields.String(required=True, validate=validate.Equal("CNY"))
     balance_fen = fields.Integer(required=True, strict=True)
+
+
+class AccountOpened(OfMemberAccount):
+    pass
+
+
+class AccountClosed(OfMemberAccount):
+    """`balance_fen` is what is left to settle: debits less credits, so what the unit owes is above zero."""
 
 
 class EntryPosted(PublishedSchema):
@@ -32,6 +41,10 @@ class MemberAdmittedView(ConsumedSchema):
     member_id = fields.String(required=True, validate=validate.Length(min=1, max=200))
     number = fields.String(required=True, validate=validate.Length(min=1, max=40))
     unit_name = fields.String(required=True, validate=validate.Length(min=1, max=200))
+
+
+class MemberLeftView(ConsumedSchema):
+    member_id = fields.String(required=True, validate=validate.Length(min=1, max=200))
 
 
 class CharterItemView(ConsumedSchema):
@@ -50,11 +63,13 @@ class CharterAdoptedView(ConsumedSchema):
 
 PUBLISHES: Mapping[str, Published] = {
     ACCOUNT_OPENED: Published(AccountOpened, "A member's account was opened in the ledger.", article="18"),
+    ACCOUNT_CLOSED: Published(AccountClosed, "A member has left; its account takes settlements only.", article="18"),
     ENTRY_POSTED: Published(EntryPosted, "A balanced entry was posted in the ledger.", article="18"),
 }
 
 CONSUMES: Mapping[str, Consumed] = {
     "membership.member.admitted": Consumed(MemberAdmittedView),
+    "membership.member.left": Consumed(MemberLeftView),
     "meetings.charter.adopted": Consumed(CharterAdoptedView),
     "membership.signing_key.published": Consumed(KeyPublishedView),
     "membership.signing_key.retired": Consumed(KeyRetiredView),

@@ -22,6 +22,11 @@ def on_member_admitted(work: UnitOfWork, event: Event) -> None:
     accounts.open_member_account(work, data["member_id"], data["number"], data["unit_name"])
 
 
+def on_member_left(work: UnitOfWork, event: Event) -> None:
+    """A unit is no member any more: what it owes or is owed is settled, and nothing else is booked (Art. 18)."""
+    accounts.close_member_account(work, event.data["member_id"])
+
+
 def on_charter_adopted(work: UnitOfWork, event: Event) -> None:
     """A charter is in force: its funding sources and purposes get their accounts."""
     data = event.data
@@ -34,6 +39,7 @@ def _items(listed: list[dict[str, Any]]) -> list[CharterItem]:
 
 REACTIONS: Mapping[str, Reaction] = {
     "membership.member.admitted": on_member_admitted,
+    "membership.member.left": on_member_left,
     "meetings.charter.adopted": on_charter_adopted,
     "membership.signing_key.published": accept_signing_key,
     "membership.signing_key.retired": retire_signing_key,
@@ -43,7 +49,7 @@ REACTIONS: Mapping[str, Reaction] = {
 PROJECTIONS: tuple[Projection, ...] = (
     Projection(
         "chart of accounts",
-        ("membership.member.admitted", "meetings.charter.adopted"),
+        ("membership.member.admitted", "membership.member.left", "meetings.charter.adopted"),
         # Postings name an account by its id, so an account that is there keeps it; what tells accounts apart is the code.
         (DerivedTable(tables.charters), DerivedTable(tables.accounts, key="code", apart_from=("account_id",))),
     ),

@@ -159,12 +159,24 @@ class OfficeFilled(ConsumedSchema):
     term_to = fields.AwareDateTime(required=True)
 
 
+class MemberLeft(ConsumedSchema):
+    member_id = fields.String(required=True, validate=validate.Length(max=36))
+    left_at = fields.AwareDateTime(required=True)
+
+
+class OfficeVacated(ConsumedSchema):
+    office_id = fields.String(required=True, validate=validate.Length(max=36))
+    vacated_at = fields.AwareDateTime(required=True)
+
+
 CONSUMES = {
     "membership.application.accepted": Consumed(ApplicationAccepted),
     "membership.application.withdrawn": Consumed(ApplicationWithdrawn),
     "membership.admission.approved": Consumed(AdmissionApproved),
     "membership.member.admitted": Consumed(MemberAdmitted),
+    "membership.member.left": Consumed(MemberLeft),
     "membership.office.filled": Consumed(OfficeFilled),
+    "membership.office.vacated": Consumed(OfficeVacated),
     "membership.signing_key.published": Consumed(KeyPublishedView),
     "membership.signing_key.retired": Consumed(KeyRetiredView),
 }

@@ -56,6 +56,16 @@ def on_office_filled(work: UnitOfWork, event: Event) -> None:
     )
 
 
+def on_member_left(work: UnitOfWork, event: Event) -> None:
+    """A unit is no member any more: it votes in nothing it has not voted in (art. 7(3))."""
+    roll.strike_unit(work, unit_id=event.data["member_id"], left_at=event.data["left_at"])
+
+
+def on_office_vacated(work: UnitOfWork, event: Event) -> None:
+    """A seat is vacant (art. 9)."""
+    roll.unseat_unit(work, office_id=event.data["office_id"], vacated_at=event.data["vacated_at"])
+
+
 def _open(work: UnitOfWork, event: Event, body: str) -> None:
     ballots.open_ballot(
         work,
@@ -71,7 +81,9 @@ REACTIONS: Mapping[str, Reaction] = {
     "membership.application.withdrawn": on_application_withdrawn,
     "membership.admission.approved": on_admission_approved,
     "membership.member.admitted": on_member_admitted,
+    "membership.member.left": on_member_left,
     "membership.office.filled": on_office_filled,
+    "membership.office.vacated": on_office_vacated,
     "membership.signing_key.published": accept_signing_key,
     "membership.signing_key.retired": retire_signing_key,
 }
@@ -80,7 +92,12 @@ REACTIONS: Mapping[str, Reaction] = {
 PROJECTIONS: tuple[Projection, ...] = (
     Projection(
         "electoral roll",
-        ("membership.member.admitted", "membership.office.filled"),
+        (
+            "membership.member.admitted",
+            "membership.member.left",
+            "membership.office.filled",
+            "membership.office.vacated",
+        ),
         (DerivedTable(tables.units), DerivedTable(tables.offices)),
     ),
     Projection(

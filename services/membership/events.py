@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from marshmallow import fields, validate
 
+from services.membership.domain.leaving import REPRESENTATIVE, SECRETARIAT
 from shared.messaging.contracts import Consumed, ConsumedSchema, Published, PublishedSchema
 
 
@@ -71,6 +72,30 @@ class OfficeFilled(PublishedSchema):
     term_to = fields.AwareDateTime(required=True)
 
 
+class OfficeVacated(PublishedSchema):
+    office_id = fields.String(required=True)
+    body = fields.String(required=True)
+    office = fields.String(required=True)
+    member_id = fields.String(required=True)
+    vacated_at = fields.AwareDateTime(required=True)
+
+
+class MemberIdentity(PublishedSchema):
+    member_id = fields.String(required=True)
+    number = fields.String(required=True)
+    unit_name = fields.String(required=True)
+
+
+class LeavingAnnounced(MemberIdentity):
+    leaves_at = fields.AwareDateTime(required=True)
+    announced_by = fields.String(required=True, validate=validate.OneOf((REPRESENTATIVE, SECRETARIAT)))
+
+
+class MemberLeft(MemberIdentity):
+    left_at = fields.AwareDateTime(required=True)
+    announced_by = fields.String(required=True, validate=validate.OneOf((REPRESENTATIVE, SECRETARIAT)))
+
+
 class AccountOpened(PublishedSchema):
     account_id = fields.String(required=True)
     member_id = fields.String()
@@ -105,7 +130,11 @@ PUBLISHES: Mapping[str, Published] = {
     "membership.admission.approved": Published(AdmissionApproved, "The committee's review has passed", "6(2)"),
     "membership.admission.refused": Published(AdmissionRefused, "A ballot has refused the applicant", "6"),
     "membership.member.admitted": Published(MemberAdmitted, "A unit stands on the roster", "6(3)"),
+    "membership.leaving.announced": Published(LeavingAnnounced, "A unit will leave, from a day of its choice", "7(3)"),
+    "membership.leaving.retracted": Published(MemberIdentity, "A unit that was to leave stays", "7(3)"),
+    "membership.member.left": Published(MemberLeft, "A unit is no member any more; its roster entry stays", "7(3)"),
     "membership.office.filled": Published(OfficeFilled, "A unit holds an office for a term", "9"),
+    "membership.office.vacated": Published(OfficeVacated, "A unit's office has ended before its term", "9"),
     "membership.account.opened": Published(AccountOpened, "A person can get a sign-in", "7(1)"),
     "membership.account.closed": Published(AccountClosed, "A person's sign-in has ended"),
     "membership.client.closed": Published(ClientClosed, "A platform's access has ended"),

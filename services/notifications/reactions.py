@@ -49,7 +49,10 @@ def on_signing_key_retired(work: UnitOfWork, event: Event) -> None:
 
 
 def on_account_closed(work: UnitOfWork, event: Event) -> None:
-    """Tell the person nothing more, not even of this; archive that the account was closed."""
+    """Tell the person nothing more, not even of this; archive that the account was closed.
+
+    So too ends what the people of a unit asked for that has left (art. 7(3)): membership closes their accounts.
+    """
     end_subscriptions(work, Owner("person", event.data["account_id"]))
     on_any_event(work, event)
 

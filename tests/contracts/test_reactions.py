@@ -18,6 +18,7 @@ from shared.runtime.assembly import Assembly
 from shared.runtime.clock import ManualClock
 from tests.contracts.samples import SAMPLES, SERVICES, Sample, view_of
 from tests.fixtures.assemblies import MakeAssembly
+from tests.service.finance.driver import Finance
 from tests.service.meetings.driver import Meetings
 from tests.service.membership.driver import COMMITTEE, Membership
 
@@ -57,10 +58,21 @@ def a_charter_and_units_that_vote(assembly: Assembly, clock: ManualClock) -> Nam
     """Meetings has a charter in force and units that vote; one of them fills the samples' office."""
     meetings = Meetings(assembly, clock)
     meetings.adopt()
-    meetings.admit("unit-1", "unit-2")
+    meetings.admit("unit-1", "unit-2", "unit-3")
     meetings.seat("unit-2")
+    office_id = meetings.seat("unit-3")
     clock.advance(1)
-    return {data_of("membership.office.filled")["member_id"]: "unit-1"}
+    return {
+        data_of("membership.office.filled")["member_id"]: "unit-1",
+        data_of("membership.member.left")["member_id"]: "unit-3",
+        data_of("membership.office.vacated")["office_id"]: office_id,
+    }
+
+
+def a_member_with_an_account(assembly: Assembly, _clock: ManualClock) -> Names:
+    """Finance knows the unit that leaves."""
+    Finance(assembly).admit("unit-1")
+    return {data_of("membership.member.left")["member_id"]: "unit-1"}
 
 
 def applications_before_both_bodies(assembly: Assembly, clock: ManualClock) -> Names:
@@ -80,7 +92,7 @@ def applications_before_both_bodies(assembly: Assembly, clock: ManualClock) -> N
 
 Prepare = Callable[[Assembly, ManualClock], Names]
 PREPARED: list[tuple[str, Prepare]] = [
-    ("finance", an_alliance_of_its_own),
+    ("finance", a_member_with_an_account),
     ("meetings", a_charter_and_units_that_vote),
     ("membership", applications_before_both_bodies),
     ("notifications", an_alliance_of_its_own),

@@ -127,7 +127,45 @@ def every_admitted_unit_has_one_account(world: World) -> None:
     require(not rows, "members without or with several accounts", rows)
 
 
+def who_has_left_is_dated_and_keeps_nothing(world: World) -> None:
+    """Exactly those that said so have left; their entries have an end, their offices and sign-ins none left open."""
+    rows = world.alliance["membership"].rows
+    gone = {row[0] for row in rows("SELECT member_id FROM members WHERE left_at IS NOT NULL")}
+    require(gone == world.model.left, "others have left than those that said so", gone ^ world.model.left)
+    waiting = {row[0] for row in rows("SELECT member_id FROM members WHERE leaves_at IS NOT NULL AND left_at IS NULL")}
+    require(waiting == world.model.leaving, "others will leave than said so", waiting ^ world.model.leaving)
+    offices = rows(
+        "SELECT office_id FROM offices JOIN members USING (member_id) WHERE left_at IS NOT NULL AND term_to > left_at"
+        " AND term_to > term_from"
+    )
+    require(not offices, "offices of units that have left", offices)
+    accounts = rows(
+        "SELECT account_id FROM accounts JOIN members USING (member_id) WHERE left_at IS NOT NULL AND state <> 'closed'"
+    )
+    require(not accounts, "sign-ins of units that have left", accounts)
+
+
 # -------------------------------------------------------------------- meetings
+
+
+def a_unit_that_left_votes_in_nothing_opened_later(world: World) -> None:
+    """Once meetings has heard that a unit has left, it takes part in no ballot that opens after."""
+    names = {ballot.ballot_id: ballot.application_id + ballot.body for ballot in world.model.ballots.values()}
+    rows = world.alliance["meetings"].rows(
+        "SELECT unit_id, ballot_id FROM participations JOIN units USING (unit_id) WHERE left_at IS NOT NULL"
+    )
+    later = [row for row in rows if names[row[1]] not in world.model.opened_before_leaving[row[0]]]
+    require(not later, "a unit that had left has voted", later)
+
+
+def whoever_left_without_voting_is_struck_and_stays_in_the_base(world: World) -> None:
+    """A ballot counts the units struck from it, and they stay on its roll."""
+    rows = world.alliance["meetings"].rows
+    told = dict(rows("SELECT ballot_id, struck FROM ballots"))
+    entries = dict(rows("SELECT ballot_id, count(*) FROM roll_entries WHERE struck GROUP BY ballot_id"))
+    for ballot in world.model.ballots.values():
+        found = (told[ballot.ballot_id], entries.get(ballot.ballot_id, 0))
+        require(found == (len(ballot.struck),) * 2, "struck", ballot.ballot_id[:4], found, len(ballot.struck))
 
 
 def every_acknowledged_vote_counts_and_no_other(world: World) -> None:
@@ -194,7 +232,9 @@ def _certified(world: World, ballot_id: str) -> None:
     require(counts == dict(ballot.counts()), "certified counts differ from the votes", ballot_id[:4], counts)
     require(result["outcome"] == ("passed" if ballot.passed else "refused"), "the wrong outcome", ballot_id[:4], counts)
     require(result["not_cast"] == len(ballot.roll) - len(ballot.votes), "not cast", ballot_id[:4])
-    require((because == "all_voted") == (len(ballot.votes) == len(ballot.roll)), "ended because", because)
+    require((because == "all_voted") == ballot.has_all_votes, "ended because", because)
+    noted = [line["params"]["struck"] for line in result["explanation"] if line["code"] == "explanation.struck"]
+    require(noted == ([len(ballot.struck)] if ballot.struck else []), "the explanation counts others struck", noted)
 
 
 # -------------------------------------------------------------------- finance
@@ -218,6 +258,15 @@ def one_finance_account_per_member(world: World) -> None:
     holders = [row[0] for row in rows]
     require(len(holders) == len(set(holders)), "a member with two accounts")
     require(set(holders) == world.model.account_holders, "accounts of others than the members")
+
+
+def the_account_of_a_unit_that_left_is_closed(world: World) -> None:
+    """Finance has closed the accounts of exactly the units it has heard to have left."""
+    rows = world.alliance["finance"].rows(
+        "SELECT member_id FROM accounts WHERE member_id IS NOT NULL AND closed_at IS NOT NULL"
+    )
+    closed = {row[0] for row in rows}
+    require(closed == world.model.closed_holders, "closed accounts", closed ^ world.model.closed_holders)
 
 
 # -------------------------------------------------------------------- notifications
@@ -265,14 +314,21 @@ PROMISES: Mapping[str, tuple[Promise, ...]] = {
         a_ballot_ends_once_and_rightly,
         every_acknowledged_vote_counts_and_no_other,
         a_ballots_roll_is_frozen_when_it_opens,
+        a_unit_that_left_votes_in_nothing_opened_later,
+        whoever_left_without_voting_is_struck_and_stays_in_the_base,
     ),
     "membership": (
         an_application_is_where_its_steps_have_brought_it,
         the_roster_changes_only_by_a_passed_ballot,
         numbers_are_given_without_gaps,
         every_admitted_unit_has_one_account,
+        who_has_left_is_dated_and_keeps_nothing,
     ),
-    "finance": (every_ledger_sums_to_zero, one_finance_account_per_member),
+    "finance": (
+        every_ledger_sums_to_zero,
+        one_finance_account_per_member,
+        the_account_of_a_unit_that_left_is_closed,
+    ),
     "notifications": (
         everybody_is_told_once_and_only_what_they_asked_for,
         the_archive_keeps_every_event_once,

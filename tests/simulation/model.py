@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 COMMITTEE = "executive_committee"
@@ -56,7 +57,15 @@ class Ballot:
     roll: frozenset[str]
     ballot_id: str = ""
     votes: dict[str, str] = field(default_factory=dict)
+    #: Units that left before they had voted.
+    struck: set[str] = field(default_factory=set)
+    closes_at: datetime | None = None
     state: str = "open"
+
+    @property
+    def has_all_votes(self) -> bool:
+        """Whether nobody is waited for any more."""
+        return len(self.votes) + len(self.struck) == len(self.roll)
 
     def counts(self) -> Counter[str]:
         """Votes by choice."""
@@ -96,10 +105,19 @@ class Model:
         self.ballots: dict[tuple[str, str], Ballot] = {}
         #: The application that brought each member in, None for a founder.
         self.members: dict[str, str | None] = {}
+        #: Members that have said they leave and are still there, and those that have left.
+        self.leaving: set[str] = set()
+        self.left: set[str] = set()
+        #: The ballots that meetings had opened when it heard that a unit had left.
+        self.opened_before_leaving: dict[str, frozenset[str]] = {}
         #: Members whom meetings, and finance, have heard of.
         self.voters: set[str] = set()
         self.seated: dict[str, str] = {}
+        self.vacated: dict[str, datetime] = {}
         self.account_holders: set[str] = set()
+        self.closed_holders: set[str] = set()
+        #: Members' accounts that finance has closed, by their own ids.
+        self.closed_ledger_accounts: set[str] = set()
         self.balances: Counter[str] = Counter()
         self.entries = 0
         self.subscriptions: dict[str, Subscription] = {}
@@ -110,16 +128,16 @@ class Model:
 
     # ---------------------------------------------------------------- what services hear
 
-    def hears(self, service: str, event: Heard) -> None:
-        """A service has reacted to an event, and that is stored."""
+    def hears(self, service: str, event: Heard, now: datetime) -> None:
+        """A service whose clock says `now` has reacted to an event, and that is stored."""
         reaction = getattr(self, f"_{service}_hears", None)
         if reaction is not None:
-            reaction(event)
+            reaction(event, now)
 
-    def _meetings_hears(self, event: Heard) -> None:
+    def _meetings_hears(self, event: Heard, now: datetime) -> None:
         kind, data = event.type, event.data
         if kind == "membership.application.accepted":
-            self._open(COMMITTEE, data["application_id"], frozenset(self.seated.values()) & self.voters)
+            self._open(COMMITTEE, data["application_id"], self._committee(now))
         elif kind == "membership.admission.approved":
             self._open(MEETING, data["application_id"], frozenset(self.voters))
         elif kind == "membership.application.withdrawn":
@@ -131,10 +149,32 @@ class Model:
         elif kind == "membership.office.filled" and data["body"] == COMMITTEE and data["office"] in SEATS:
             self.seated[data["office_id"]] = data["member_id"]
 
+        elif kind == "membership.office.vacated":
+            self.vacated[data["office_id"]] = datetime.fromisoformat(data["vacated_at"])
+        elif kind == "membership.member.left":
+            self._strike(data["member_id"], now)
+
+    def _committee(self, now: datetime) -> frozenset[str]:
+        vacant = {office for office, since in self.vacated.items() if since <= now}
+        return frozenset(unit for office, unit in self.seated.items() if office not in vacant) & self.voters
+
+    def _strike(self, unit_id: str, now: datetime) -> None:
+        self.voters.discard(unit_id)
+        self.opened_before_leaving[unit_id] = frozenset(
+            ballot.application_id + ballot.body for ballot in self.ballots.values()
+        )
+        for ballot in self.ballots.values():
+            if ballot.state != "open" or unit_id not in ballot.roll or unit_id in ballot.votes:
+                continue
+            ballot.struck.add(unit_id)
+            # Whoever looks at a ballot closes it where its deadline has passed.
+            if ballot.has_all_votes or (ballot.closes_at is not None and now >= ballot.closes_at):
+                ballot.state = "closed"
+
     def _open(self, body: str, application_id: str, roll: frozenset[str]) -> None:
         self.ballots.setdefault((body, application_id), Ballot(body, application_id, roll))
 
-    def _membership_hears(self, event: Heard) -> None:
+    def _membership_hears(self, event: Heard, _now: datetime) -> None:
         if event.type != "meetings.ballot.closed":
             return
         application = self.applications[event.data["matter"]["application_id"]]
@@ -144,11 +184,13 @@ class Model:
         elif ballot.body == MEETING and application.state == "approved":
             application.state = "admitted" if ballot.passed else "refused"
 
-    def _finance_hears(self, event: Heard) -> None:
+    def _finance_hears(self, event: Heard, _now: datetime) -> None:
         if event.type == "membership.member.admitted":
             self.account_holders.add(event.data["member_id"])
+        elif event.type == "membership.member.left":
+            self.closed_holders.add(event.data["member_id"])
 
-    def _notifications_hears(self, event: Heard) -> None:
+    def _notifications_hears(self, event: Heard, _now: datetime) -> None:
         if event.type == "membership.account.closed":
             self.ends_subscriptions_of(event.data["account_id"])
         if event.type.startswith("notifications."):
@@ -172,8 +214,9 @@ class Model:
         assert ballot.state == "open", "a vote was taken by a ballot that has ended"
         assert unit_id in ballot.roll, "a vote was taken of a unit that is not on the roll"
         assert unit_id not in ballot.votes, "a second vote of the same unit was taken"
+        assert unit_id not in ballot.struck, "a vote was taken of a unit that has left"
         ballot.votes[unit_id] = choice
-        if len(ballot.votes) == len(ballot.roll):
+        if ballot.has_all_votes:
             ballot.state = "closed"
 
     def posts(self, lines: list[tuple[str, int]]) -> None:
@@ -181,4 +224,21 @@ class Model:
         assert sum(amount for _, amount in lines) == 0, "an entry was taken that does not balance"
         self.entries += 1
         for account_id, amount in lines:
+            before = self.balances[account_id]
+            if account_id in self.closed_ledger_accounts:
+                settled = before * amount < 0 and abs(amount) <= abs(before)
+                assert settled, "something else than its settlement was booked on the account of a unit that has left"
             self.balances[account_id] += amount
+
+    # ---------------------------------------------------------------- what services say
+
+    def says(self, event: Heard) -> None:
+        """A service has stored an event."""
+        if event.type == "membership.member.left":
+            member_id = event.data["member_id"]
+            assert member_id in self.leaving, "a unit left that had not said so, or twice"
+            self.leaving.discard(member_id)
+            self.left.add(member_id)
+        elif event.type == "finance.account.closed":
+            assert event.data["member_id"] in self.left, "the account of a member was closed"
+            self.closed_ledger_accounts.add(event.data["account_id"])

@@ -107,6 +107,8 @@ class Run:
         self.counts["notices"] += len(self.model.notices)
         self.counts["mails.taken"] += self.alliance.mail.taken.total()
         self.counts["entries"] += self.model.entries
+        self.counts["members.left"] += len(self.model.left)
+        self.counts["ballots.with_units_struck"] += sum(1 for each in self.model.ballots.values() if each.struck)
 
     # ---------------------------------------------------------------- steps
 

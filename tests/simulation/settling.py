@@ -30,7 +30,10 @@ DEADLINES = "SELECT min(closes_at) FROM ballots WHERE state = 'open' AND closes_
 DELIVERIES = "SELECT min(due_at) FROM deliveries WHERE state = 'pending' AND due_at > '{after}'"
 #: How SQLite keeps instants.
 INSTANT = "%Y-%m-%dT%H:%M:%S.%fZ"
-DUE = {"meetings": (DEADLINES,), "notifications": (DELIVERIES,)}
+LEAVINGS = "SELECT min(leaves_at) FROM leavings WHERE pending_member_id IS NOT NULL AND leaves_at > '{after}'"
+DUE = {"membership": (LEAVINGS,), "meetings": (DEADLINES,), "notifications": (DELIVERIES,)}
+#: What timers do in time; the other timers only tidy up, and have had their turns before.
+TIMED = {"membership": LEAVINGS, "meetings": DEADLINES}
 
 
 def settle(run: Run) -> None:
@@ -97,8 +100,7 @@ def _retry(_run: Run, node: Node) -> bool:
 
 
 def _time(run: Run, node: Node) -> bool:
-    # What falls due in meetings are deadlines; the other timers only tidy up, and have had their turns before.
-    if node.name != "meetings" or not _is_due(node, DEADLINES):
+    if node.name not in TIMED or not _is_due(node, TIMED[node.name]):
         return False
     for _, timer in run.alliance.timers(node.name):
         timer(node.assembly)
@@ -162,8 +164,12 @@ def everybody_agrees(world: World) -> None:
     model, rows = world.model, {name: node.rows for name, node in world.alliance.nodes.items()}
     if not world.keeps_order:
         return
-    roster = {row[0] for row in rows["membership"]("SELECT member_id FROM members")}
-    require(roster == set(model.members) == model.voters == model.account_holders, "services disagree on the members")
+    roster = {row[0] for row in rows["membership"]("SELECT member_id FROM members WHERE left_at IS NULL")}
+    roll = {row[0] for row in rows["meetings"]("SELECT unit_id FROM units WHERE left_at IS NULL")}
+    require(roster == roll == model.voters == set(model.members) - model.left, "services disagree on the members")
+    require(set(model.members) == model.account_holders, "members without an account, or accounts without a member")
+    require(model.left == model.closed_holders, "accounts of units that have left are open")
+    require(not model.leaving, "a unit has not left on its day")
     for application in model.applications.values():
         key = application.application_id
         require(application.state not in ("accepted", "approved"), "an application is left undecided", key)

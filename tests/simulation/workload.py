@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from services.finance.commands.entries import post_entry
@@ -18,6 +18,7 @@ from services.meetings.commands.ballots import cast_vote
 from services.meetings.commands.charter import adopt_charter
 from services.membership.commands import admission
 from services.membership.commands.accounts import close_account
+from services.membership.commands.leaving import Announcement, announce_leaving, retract_leaving
 from services.membership.commands.signing_keys import rotate_keys
 from services.notifications.commands.subscriptions import Owner, subscribe, unsubscribe
 from services.notifications.domain.subscriptions import Channel, Wish
@@ -31,6 +32,8 @@ from tests.simulation.templates import MASTER_SECRET, charter
 OPEN_APPLICATIONS_MAX = 3
 NARROW_PATTERNS = ("meetings.ballot.closed", "membership.member.admitted", "membership.application.*")
 PATTERNS = ("*", "membership.*", "meetings.ballot.*", "finance.entry.posted", *NARROW_PATTERNS)
+#: Units that leave in a run at most: a committee that nobody sits in decides nothing any more.
+LEAVINGS_MAX = 3
 #: What is wanted, and how often.
 WISHES = {
     "vote": 60,
@@ -41,6 +44,8 @@ WISHES = {
     "ask": 4,
     "answer": 5,
     "withdraw": 2,
+    "leave": 3,
+    "stay": 1,
     "unsubscribe": 1,
     "close_account": 1,
     "rotate_keys": 1,
@@ -185,6 +190,48 @@ class Workload:
             lambda work: admission.withdraw_application(
                 work, application.application_id, access_code=application.access_code
             ),
+            learn,
+        )
+
+    def _leave(self) -> Command | None:
+        model = self._model
+        present = sorted(set(model.members) - model.left)
+        if len(model.left | model.leaving) >= LEAVINGS_MAX or not present:
+            # Sometimes one that has left, or is about to, says so again.
+            present = sorted(model.left | model.leaving)
+        if not present:
+            return None
+        member_id = self._one_of(present)
+        days = self._chance.choice((0, 0, 0, 2, 9))
+        clock = self._alliance["membership"].clock
+        day = (clock.now() + timedelta(hours=8, days=days)).date() if days else None
+        said = Announcement("representative", "somebody", leaves_on=day)
+
+        def learn(_: Any) -> None:
+            assert member_id not in model.left, "a unit has left twice"
+            model.leaving.add(member_id)
+
+        return Command(
+            "membership",
+            f"leave {member_id[-4:]} in {days} days",
+            lambda work: announce_leaving(work, member_id, said),
+            learn,
+        )
+
+    def _stay(self) -> Command | None:
+        model = self._model
+        if not model.leaving | model.left:
+            return None
+        member_id = self._one_of(sorted(model.leaving or model.left))
+
+        def learn(_: Any) -> None:
+            assert member_id in model.leaving, "taken back by a unit that has left"
+            model.leaving.discard(member_id)
+
+        return Command(
+            "membership",
+            f"stay {member_id[-4:]}",
+            lambda work: retract_leaving(work, member_id, retracted_by="somebody"),
             learn,
         )
 

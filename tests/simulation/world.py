@@ -9,6 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from tests.simulation.alliance import SERVICES, Alliance, Effect
 from tests.simulation.model import Ballot, Heard, Model
@@ -77,7 +78,7 @@ class World:
         """Let the model hear what the services have heard."""
         for name, effects in self.fresh_effects.items():
             for effect in effects:
-                self.model.hears(name, self.events[effect.event_id])
+                self.model.hears(name, self.events[effect.event_id], self.alliance[name].clock.now())
         self._name_ballots()
 
     def _take_in_events(self, name: str) -> None:
@@ -100,16 +101,21 @@ class World:
             require(event_id not in self.events, "an event's id is its own", event_id)
             seen.position, seen.sequences[subject] = position, sequence
             seen.recorded.add(event_id)
-            self.events[event_id] = Heard(event_id, event_type, told["source"], subject, sequence, told["data"])
+            heard = Heard(event_id, event_type, told["source"], subject, sequence, told["data"])
+            self.events[event_id] = heard
+            self.model.says(heard)
 
     def _name_ballots(self) -> None:
         nameless = [ballot for ballot in self.model.ballots.values() if not ballot.ballot_id]
         for ballot in nameless:
-            ballot.ballot_id = self._id_of(ballot)
+            self._name(ballot)
 
-    def _id_of(self, ballot: Ballot) -> str:
+    def _name(self, ballot: Ballot) -> None:
         rows = self.alliance["meetings"].rows(
-            "SELECT ballot_id FROM ballots WHERE body = ? AND application_id = ?", ballot.body, ballot.application_id
+            "SELECT ballot_id, closes_at FROM ballots WHERE body = ? AND application_id = ?",
+            ballot.body,
+            ballot.application_id,
         )
         require(len(rows) == 1, "an accepted or approved application has its ballot", ballot.application_id)
-        return str(rows[0][0])
+        ((ballot.ballot_id, closes_at),) = rows
+        ballot.closes_at = datetime.fromisoformat(closes_at)

@@ -175,8 +175,10 @@ def _admitted_member(found: Mapping[str, Any]) -> Any:
     if found["body"] != "general_meeting" or not result or result["outcome"] != "passed":
         return None
     title = found["matter"]["title"]
-    listed = apis().part("membership", "members", q=title)
-    return next((each for each in listed["items"] if each["unit_name"] == title), None) if listed else None
+    # Also one that has left since; of one that came again, the entry that this ballot has made.
+    listed = apis().part("membership", "members", q=title, status="all") or {"items": []}
+    named = [each for each in listed["items"] if each["unit_name"] == title]
+    return next((each for each in named if each["admitted_at"] == found["ended_at"]), named[0] if named else None)
 
 
 def _waiting_for_me(body: str) -> list[Any]:

@@ -1,6 +1,6 @@
 """The roster and each unit's own page: facts, offices, how it came in, and its account for those whom finance lets see it.
 
-Read only, like the roster: it changes by a ballot and by nothing else.
+Read only, like the roster: a ballot admits; leaving has pages of its own.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ blueprint = Blueprint("roster", __name__)
 
 #: Units on a page: a founding alliance on one sheet of paper or two, 10,000 members in 200 equally quick pages.
 UNITS = 50
-FILTERS = ("q", "kind", "county")
+FILTERS = ("q", "kind", "county", "status")
 #: Those who may read every unit's account; finance decides, this spares a question with a known answer.
 BOOKKEEPERS = ("treasurer", "secretariat")
 #: Lines of the statement on the unit's page, and on the statement's own.

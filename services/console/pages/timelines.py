@@ -28,9 +28,14 @@ MOMENT_MILLISECONDS = 1_000
 #: What tells of a delivery rather than of a step. One that was given up is a step of its own: somebody was not told.
 DELIVERY = "notifications.delivery."
 ABANDONED = "notifications.delivery.abandoned"
-#: To which stage of a story a type belongs, by its beginning. Types of other stories, or newer than this, fit none.
+#: To which stage of a story a type belongs, by its beginning; the first that fits. Types of other stories, or newer than this, fit none.
 STAGES = {
     "membership.alliance.": "founding",
+    "membership.leaving.": "leaving",
+    "membership.member.left": "leaving",
+    "membership.office.vacated": "leaving",
+    "membership.account.closed": "leaving",
+    "finance.account.closed": "leaving",
     "membership.office.": "founding",
     "membership.application.": "form",
     "membership.admission.approved": "executive_committee",
@@ -185,7 +190,7 @@ def _links(entry: Entry, who: Person) -> list[tuple[str, str]]:
     kind, data = str(entry["type"]), entry["data"]
     if kind.startswith("meetings.ballot.") and data.get("ballot_id"):
         return [("ballot", f"/ballots/{step(str(data['ballot_id']))}")]
-    if kind.startswith("membership.member.") and data.get("member_id"):
+    if kind.startswith(("membership.member.", "membership.leaving.")) and data.get("member_id"):
         return [("member", f"/members/{step(str(data['member_id']))}")]
     if kind == "membership.application.submitted" and who.has(*APPLICATION_READERS):
         return [("application", f"/applications/{step(str(data.get('application_id')))}")]

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from services.finance import tables
 from services.finance.domain import chart
 from services.finance.domain.chart import CharterItem, NewAccount
-from services.finance.events import ACCOUNT_OPENED
-from shared.errors import Conflict
+from services.finance.events import ACCOUNT_CLOSED, ACCOUNT_OPENED
+from shared.errors import Conflict, Unavailable
 from shared.persistence.unit_of_work import UnitOfWork
 
 
@@ -31,6 +31,36 @@ def open_member_account(work: UnitOfWork, member_id: str, number: str, unit_name
             "member_id": member_id,
             "currency": chart.CURRENCY,
             "balance_fen": 0,
+        },
+        article=chart.ARTICLE,
+    )
+    return True
+
+
+def close_member_account(work: UnitOfWork, member_id: str) -> bool:
+    """The member has left: its account takes settlements only, and everybody is told what stands on it. False: closed already.
+
+    Unavailable `account.member_unknown` while its admission has not arrived.
+    """
+    accounts = tables.accounts
+    # Locked, as for a posting: the balance told is that of the instant in which it closes.
+    account = work.lock(sa.select(accounts).where(accounts.c.member_id == member_id))
+    if account is None:
+        raise Unavailable("account.member_unknown", member_id=member_id)
+    if account.closed_at is not None:
+        return False
+    work.execute(sa.update(accounts).where(accounts.c.account_id == account.account_id).values(closed_at=work.now))
+    amount = sa.func.coalesce(sa.func.sum(tables.postings.c.amount_fen), 0)
+    balance_fen = work.scalar(sa.select(amount).where(tables.postings.c.account_id == account.account_id))
+    work.record(
+        ACCOUNT_CLOSED,
+        subject=account.account_id,
+        data={
+            "account_id": account.account_id,
+            "code": account.code,
+            "member_id": member_id,
+            "currency": account.currency,
+            "balance_fen": int(balance_fen),
         },
         article=chart.ARTICLE,
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from services.finance.domain.chart import ARTICLE, CURRENCY, AccountClass
-from services.finance.domain.member_payments import MemberPayment, faults_of_member_payment
+from services.finance.domain.member_payments import MemberPayment, faults_of_member_payment, settles
 from shared.errors import Fault, Invalid
 
 POSTINGS_MIN = 2
@@ -109,8 +109,14 @@ def _faults_of_accounts(postings: Sequence[Posting], accounts: Mapping[str, Acco
             faults.append(Fault("entry.account_unknown", at))
         elif account.is_control:
             faults.append(Fault("entry.account_is_control", at))
-        elif account.is_closed:
+        elif account.is_closed and account.member_id is None:
             faults.append(Fault("entry.account_closed", at))
+        elif (
+            account.is_closed
+            and type(posting.amount_fen) is int
+            and not settles(account.balance_fen, posting.amount_fen)
+        ):
+            faults.append(Fault("entry.member_has_left", at, {"balance_fen": account.balance_fen}))
         elif type(posting.amount_fen) is int and abs(account.balance_fen + posting.amount_fen) > BALANCE_FEN_MAX:
             faults.append(Fault("entry.balance_out_of_bounds", f"postings.{line}.amount_fen"))
     return faults  #: Nothing is booked before this day: an earlier date is a slip of the keyboard, not an old voucher.

@@ -47,6 +47,14 @@ class PostedAccount(Protocol):
     def member_id(self) -> str | None: ...
 
 
+def settles(balance_fen: int, amount_fen: int) -> bool:
+    """Whether a posting brings the balance of a member that has left nearer to zero, and not past it (Art. 18).
+
+    Past zero, or away from it, would be new business with who is no member, or money given to it.
+    """
+    return amount_fen * balance_fen < 0 and abs(amount_fen) <= abs(balance_fen)
+
+
 def faults_of_member_payment(payment: MemberPayment | None, lines: Sequence[tuple[PostedAccount, int]]) -> list[Fault]:
     """Why the lines (account, amount in fen) must not be posted; empty when they may."""
     faults = []

@@ -124,7 +124,9 @@ def _find_entry(reading: Reading, ballot_id: str, unit_id: str) -> RollEntry | N
 def _freeze_roll(work: UnitOfWork, ballot_id: str, body: str) -> None:
     """Copy the roll in one statement: what it sees is the roll of one instant."""
     entries, ballots, units = tables.roll_entries, tables.ballots, tables.units
-    chosen = roll_of(body, work.now).subquery()
+    # Shared locks to the end of the unit: another worker that hears that one of these has left waits, and then finds this
+    # ballot to strike it from; or it came first, and the unit is not chosen.
+    chosen = roll_of(body, work.now).with_for_update(read=True).subquery()
     rows = sa.select(sa.literal(ballot_id), chosen.c.unit_id, sa.false())
     work.execute(sa.insert(entries).from_select(["ballot_id", "unit_id", "struck"], rows))
     frozen = sa.select(entries.c.unit_id).where(entries.c.ballot_id == ballot_id)

@@ -37,18 +37,31 @@ def seat_unit(
 
     Unavailable `roll.unit_unknown` while the unit's admission has not arrived: the two are told in no fixed order.
     """
-    known = work.scalar(sa.select(tables.units.c.unit_id).where(tables.units.c.unit_id == unit_id))
-    if known is None:
-        raise Unavailable("roll.unit_unknown", unit_id=unit_id)
+    _ensure_known(work, unit_id)
     row = {"office_id": office_id, "body": body, "office": office, "unit_id": unit_id}
     work.insert_if_absent(tables.offices, {**row, "term_from": term_from, "term_to": term_to})
+
+
+def unseat_unit(work: UnitOfWork, *, office_id: str, vacated_at: datetime) -> None:
+    """An office has ended before its term: for ballots opened from now on its seat is vacant.
+
+    Unavailable `roll.office_unknown` while it has not arrived that it was filled.
+    """
+    this = tables.offices.c.office_id == office_id
+    if work.first(sa.select(tables.offices.c.office_id).where(this)) is None:
+        raise Unavailable("roll.office_unknown", office_id=office_id)
+    work.execute(
+        sa.update(tables.offices).where(this, tables.offices.c.term_to > vacated_at).values(term_to=vacated_at)
+    )
 
 
 def strike_unit(work: UnitOfWork, *, unit_id: str, left_at: datetime) -> None:
     """A unit has left (art. 7(3)): strike it from votes it has not cast; it stays in the base of those ballots.
 
-    Where nobody else was waited for, the ballot closes.
+    Where nobody else was waited for, the ballot closes. Unavailable `roll.unit_unknown` while its admission has not
+    arrived: who is not on the roll yet would be put there afterwards.
     """
+    _ensure_known(work, unit_id)
     left = sa.update(tables.units).where(tables.units.c.unit_id == unit_id, tables.units.c.left_at.is_(None))
     work.execute(left.values(left_at=left_at))
     mine = sa.select(tables.roll_entries.c.ballot_id).where(tables.roll_entries.c.unit_id == unit_id)
@@ -72,3 +85,9 @@ def roll_of(body: str, now: datetime) -> sa.Select[Any]:
         tables.offices.c.term_to > now,
     )
     return members.where(tables.units.c.unit_id.in_(seated))
+
+
+def _ensure_known(work: UnitOfWork, unit_id: str) -> None:
+    known = work.scalar(sa.select(tables.units.c.unit_id).where(tables.units.c.unit_id == unit_id))
+    if known is None:
+        raise Unavailable("roll.unit_unknown", unit_id=unit_id)

@@ -49,7 +49,7 @@ def _view(reading: Reading, row: sa.Row[Any], places: Mapping[str, sa.Row[Any]],
         name: row._mapping[name]  # noqa: SLF001 - its documented interface
         for name in (
             "ballot_id", "body", "state", "opened_at", "closes_at", "ended_at", "ended_because",
-            "roll_size", "votes_cast", "rule", "correlation_id",
+            "roll_size", "struck", "votes_cast", "rule", "correlation_id",
         )
     }  # fmt: skip
     view["matter"] = {"kind": "admission", "application_id": row.application_id, "title": row.title}

@@ -85,6 +85,9 @@ class BallotView(ResponseSchema):
     ended_at = Instant(required=True, allow_none=True)
     ended_because = fields.String(required=True, allow_none=True)
     roll_size = fields.Integer(required=True)
+    struck = fields.Integer(
+        required=True, metadata={"description": "units of the roll that left without voting; they stay in the base"}
+    )
     votes_cast = fields.Integer(required=True)
     rule = fields.Nested(BallotRuleView, required=True)
     result = fields.Nested(

@@ -96,11 +96,29 @@ def close_account(work: UnitOfWork, account_id: str) -> None:
         return
     if OPERATOR in row.staff_roles and not _has_other_operator(work, account_id):
         raise Conflict("account.last_operator")
+    _close(work, account_id)
+
+
+def close_accounts_of(work: UnitOfWork, member_id: str, *, correlation_id: str) -> None:
+    """Close the accounts of a unit's people, invited ones too. Staff represent no unit, so none is the last operator."""
+    accounts = tables.accounts
+    theirs = sa.select(accounts.c.account_id).where(accounts.c.member_id == member_id, accounts.c.state != CLOSED)
+    for row in work.all(theirs.order_by(accounts.c.account_id).with_for_update()):
+        _close(work, row.account_id, correlation_id)
+
+
+def _close(work: UnitOfWork, account_id: str, correlation_id: str | None = None) -> None:
+    mine = tables.accounts.c.account_id == account_id
     work.execute(
         sa.update(tables.accounts).where(mine).values(state=CLOSED, password_hash=None, invitation_digest=None)
     )
     end_sessions_of(work, account_id, reason=ACCOUNT_CLOSED)
-    work.record("membership.account.closed", subject=account_id, data={"account_id": account_id})
+    work.record(
+        "membership.account.closed",
+        subject=account_id,
+        data={"account_id": account_id},
+        correlation_id=correlation_id,
+    )
 
 
 def _has_other_operator(work: UnitOfWork, account_id: str) -> bool:

@@ -214,7 +214,8 @@ def _ensure_not_duplicate(work: UnitOfWork, credit_code: str, besides: str | Non
     open_one = sa.select(applications.c.application_id).where(applications.c.open_credit_code == credit_code)
     if besides is not None:
         open_one = open_one.where(applications.c.application_id != besides)
-    member = sa.select(tables.members.c.member_id).where(tables.members.c.credit_code == credit_code)
+    # Whoever has left is no member, and may apply again (art. 6).
+    member = sa.select(tables.members.c.member_id).where(tables.members.c.present_credit_code == credit_code)
     if work.first(open_one) is not None or work.first(member) is not None:
         raise Conflict("application.duplicate", field="credit_code", article="6")
 

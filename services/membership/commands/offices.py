@@ -1,4 +1,4 @@
-"""Offices: which unit holds which seat, from when to when. Must not elect anybody."""
+"""Offices: which unit holds which seat, from when to when, and that one is vacant. Must not elect anybody."""
 
 from __future__ import annotations
 
@@ -53,3 +53,27 @@ def fill_office(
         correlation_id=correlation_id,
     )
     return office_id
+
+
+def vacate_offices_of(work: UnitOfWork, member_id: str, *, at: datetime, correlation_id: str) -> None:
+    """End the terms of a unit that leaves and record `office.vacated` for each (art. 9).
+
+    A term that would have begun later ends as it begins; one that had ended before stays as it was.
+    """
+    table = tables.offices
+    held = sa.select(table).where(table.c.member_id == member_id, table.c.term_to > at)
+    for office in work.all(held.order_by(table.c.office_id)):
+        vacated_at = max(at, office.term_from)
+        work.execute(sa.update(table).where(table.c.office_id == office.office_id).values(term_to=vacated_at))
+        work.record(
+            "membership.office.vacated",
+            subject=office.office_id,
+            data={
+                "office_id": office.office_id,
+                "body": office.body,
+                "office": office.office,
+                "member_id": member_id,
+                "vacated_at": rfc3339(vacated_at),
+            },
+            correlation_id=correlation_id,
+        )

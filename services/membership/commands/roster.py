@@ -52,6 +52,7 @@ def admit_member(
             number=number,
             unit_name=unit_name,
             credit_code=credit_code,
+            present_credit_code=credit_code,
             kind=kind,
             county=county,
             profile=dict(profile or {}),

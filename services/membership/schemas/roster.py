@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from marshmallow import fields
+from marshmallow import fields, validate
 
+from services.membership.domain.leaving import PRESENT, STATUSES
+from services.membership.schemas.leaving import LeavingView
 from shared.web.pagination import CursorQuery
 from shared.web.schemas import Instant, ResponseSchema, Text
 
@@ -12,6 +14,7 @@ class MembersQuery(CursorQuery):
     q = Text(max=100, load_default=None, metadata={"description": "part of a name or number"})
     kind = Text(max=40, load_default=None)
     county = Text(max=40, load_default=None)
+    status = fields.String(load_default=PRESENT, validate=validate.OneOf(STATUSES))
 
 
 class MemberLine(ResponseSchema):
@@ -25,6 +28,10 @@ class MemberLine(ResponseSchema):
     county = fields.String(required=True)
     admitted_at = Instant(required=True)
     founding = fields.Boolean(required=True)
+    leaves_at = Instant(
+        required=True, allow_none=True, metadata={"description": "from when it leaves, once it has announced that"}
+    )
+    left_at = Instant(required=True, allow_none=True, metadata={"description": "since when it is no member any more"})
 
 
 class OfficeView(ResponseSchema):
@@ -48,6 +55,7 @@ class MemberView(MemberLine):
     application_id = fields.String(allow_none=True)
     ballot_id = fields.String(allow_none=True)
     offices = fields.List(fields.Nested(OfficeView), required=True)
+    leaving = fields.Nested(LeavingView, required=True, allow_none=True)
 
 
 class AllianceView(ResponseSchema):

@@ -15,6 +15,7 @@ TITLE_CHARACTERS_MAX = 200
 #: Placeholders that the titles use; one that an event lacks becomes a dash.
 PLACEHOLDERS = (
     "attempts",
+    "balance_yuan",
     "body",
     "channel",
     "code",
@@ -74,6 +75,11 @@ def one_line(text: str) -> str:
     return " ".join(clean.split())[:TITLE_CHARACTERS_MAX]
 
 
+def yuan(fen: int) -> str:
+    """`-1.05` for -105 fen: the sign first, then the amount."""
+    return f"{'-' if fen < 0 else ''}{abs(fen) // 100}.{abs(fen) % 100:02d}"
+
+
 def _params(texts: Catalogue, language: str, data: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     """The event's plain values by name, one level of nesting joined by an underscore, known words in the language."""
     params: dict[str, str] = {}
@@ -91,5 +97,5 @@ def _params(texts: Catalogue, language: str, data: Mapping[str, Any], prefix: st
         elif type(value) is int:
             params[prefix + name] = str(value)
             if name.endswith("_fen"):
-                params[prefix + name.removesuffix("_fen") + "_yuan"] = f"{value // 100}.{value % 100:02d}"
+                params[prefix + name.removesuffix("_fen") + "_yuan"] = yuan(value)
     return params

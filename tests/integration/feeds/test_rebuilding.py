@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from services.finance.tables import accounts
 from services.meetings.tables import ballots, offices, roll_entries, units
+from services.membership.commands.leaving import Announcement, announce_leaving
 from services.notifications.tables import archive, subscription_patterns, subscriptions
 from shared.errors import Conflict
 from shared.messaging.feed import Page
@@ -60,6 +61,21 @@ def test_what_was_compared_is_what_an_alliance_of_fifteen_has(alliance: Bus) -> 
     assert len(rows(alliance.assemblies["meetings"], offices)) >= 7
     assert len(rows(alliance.assemblies["finance"], accounts)) > 15
     assert len(rows(alliance.assemblies["notifications"], archive)) > 45
+
+
+def test_what_follows_from_a_leaving_is_rebuilt_as_it_stands(alliance: Bus) -> None:
+    """Ends of units, offices and accounts come of events too (art. 7(3))."""
+    membership, meetings, finance = (alliance.assemblies[name] for name in ("membership", "meetings", "finance"))
+    unit_id = rows(meetings, offices)[0]["unit_id"]
+    with membership.begin() as work:
+        announce_leaving(work, unit_id, Announcement("representative", "somebody"))
+    alliance.settle()
+
+    found = {service: rebuilt(alliance, service) for service in SERVICES}
+
+    assert {service: each.differences for service, each in found.items()} == {service: [] for service in SERVICES}
+    assert [each["unit_id"] for each in rows(meetings, units) if each["left_at"]] == [unit_id]
+    assert [each["member_id"] for each in rows(finance, accounts) if each["closed_at"]] == [unit_id]
 
 
 def test_a_lost_a_changed_and_an_invented_row_are_named_and_mended(alliance: Bus) -> None:

@@ -76,7 +76,7 @@ def test_a_refused_application_says_where_it_ended(office: Office, case: Case) -
     application = office.signed_in("secretary").get(case.page)
 
     assert "未通过" in page.text
-    assert "全部单位都已投票" in page.text
+    assert "能投票的单位都已投票" in page.text
     assert "表决未通过" in application.text
     assert application.html.count('<li class="failed">') == 1
 

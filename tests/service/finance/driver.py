@@ -70,6 +70,11 @@ class Finance:
         }
         return self.hear("membership.member.admitted", member, data, story=story)
 
+    def leave(self, member: str = "m-1", *, story: str = "story-2") -> bytes:
+        """A unit leaves the alliance."""
+        data = {"member_id": member, "number": f"ZZ-{member}", "unit_name": f"单位 {member}"}
+        return self.hear("membership.member.left", member, data, story=story)
+
     def headers(self, *roles: str, unit: str | None = None) -> dict[str, str]:
         """A signed-in person."""
         return bearer(self.assembly, roles=roles, unit_id=unit, subject=f"account-of-{'-'.join(roles) or unit}")

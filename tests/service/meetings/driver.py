@@ -47,9 +47,18 @@ class Meetings:
 
     # ---------------------------------------------------------------- what membership says
 
-    def hear(self, event_type: str, subject: str, data: Mapping[str, Any], *, story: str = "story-1") -> bytes:
-        """Deliver one event; returns its bytes, to be delivered again with `again`."""
-        sequence = self._sequences[subject] = self._sequences.get(subject, 0) + 1
+    def hear(
+        self,
+        event_type: str,
+        subject: str,
+        data: Mapping[str, Any],
+        *,
+        story: str = "story-1",
+        sequence: int | None = None,
+    ) -> bytes:
+        """Deliver one event; returns its bytes, to be delivered again with `again`. `sequence`: out of its order."""
+        sequence = sequence or self._sequences.get(subject, 0) + 1
+        self._sequences[subject] = max(sequence, self._sequences.get(subject, 0))
         built = envelope.build(
             event_id=self.assembly.ids.new_id(),
             event_type=event_type,
@@ -77,7 +86,7 @@ class Meetings:
         with self.assembly.begin() as work:
             adopt_charter(work, content)
 
-    def admit(self, *units: str) -> None:
+    def admit(self, *units: str, sequence: int | None = None) -> None:
         """Units become members."""
         for unit in units:
             data: dict[str, Any] = {"member_id": unit, "number": f"ZZ-{unit}", "unit_name": f"Unit {unit}"}
@@ -87,17 +96,30 @@ class Meetings:
                 "admitted_at": rfc3339(self.clock.now()),
                 "founding": True,
             }
-            self.hear("membership.member.admitted", unit, data)
+            self.hear("membership.member.admitted", unit, data, sequence=sequence)
 
     def seat(
         self, unit: str, office: str = "committee_member", *, days: int = 1461, body: str = "executive_committee"
-    ) -> None:
-        """A unit fills an office from now on."""
+    ) -> str:
+        """A unit fills an office from now on; the office's id."""
         now = self.clock.now()
         office_id = self.assembly.ids.new_id()
         data = {"office_id": office_id, "body": body, "office": office, "member_id": unit}
         data |= {"term_from": rfc3339(now), "term_to": rfc3339(now + timedelta(days=days))}
         self.hear("membership.office.filled", office_id, data)
+        return office_id
+
+    def vacate(self, office_id: str) -> bytes:
+        """The office ends now."""
+        data = {"office_id": office_id, "body": "executive_committee", "office": "committee_member", "member_id": "x"}
+        data |= {"vacated_at": rfc3339(self.clock.now())}
+        return self.hear("membership.office.vacated", office_id, data)
+
+    def leave(self, unit: str, *, sequence: int | None = None) -> bytes:
+        """A unit leaves the alliance now."""
+        data = {"member_id": unit, "number": f"ZZ-{unit}", "unit_name": f"Unit {unit}"}
+        data |= {"left_at": rfc3339(self.clock.now()), "announced_by": "representative"}
+        return self.hear("membership.member.left", unit, data, sequence=sequence)
 
     def accept(self, application: str, *, story: str = "story-1") -> bytes:
         """The secretariat accepts an application."""

@@ -10,8 +10,10 @@ from typing import Any
 
 from services.membership.commands.sessions import begin_sign_in, forget_attempts
 from services.membership.domain.accounts import username_digest
+from services.membership.timers import leave_due
 from tests.builders.applications import application_form
 from tests.service.membership.driver import COMMITTEE, MEETING, Membership
+from tests.service.membership.test_leaving import Unit
 from tests.service.membership.test_sign_in import staff_account
 
 
@@ -114,3 +116,27 @@ def test_two_devices_of_one_person_may_sign_in_at_once(house: Membership) -> Non
     _, account_id = at_once(first_device, second_device)
 
     assert account_id is not None
+
+
+def test_a_unit_that_says_so_six_times_at_once_leaves_once(house: Membership) -> None:
+    unit = Unit(house)
+    house.web.get("/alliance")
+
+    answers = at_once(*[lambda: unit.leave().status_code] * 6)
+
+    assert Counter(answers) == {200: 1, 409: 5}
+    assert [len(house.told(f"membership.{each}")) for each in ("member.left", "office.vacated", "account.closed")] == [
+        1
+    ] * 3
+
+
+def test_taking_it_back_at_the_very_moment_of_leaving_does_one_of_the_two(house: Membership) -> None:
+    unit = Unit(house)
+    assert unit.leave(leaves_on=unit.day(1)).status_code == 200
+    house.clock.advance(2 * 86_400)
+
+    stays, _ = at_once(lambda: unit.stay().status_code, lambda: leave_due(house.assembly))
+
+    left = unit.shown(house.staff())["left_at"] is not None
+    assert (stays, left) in ((204, False), (409, True))
+    assert len(house.told("membership.member.left")) == left

@@ -7,6 +7,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.meetings.domain.ballots import (
     ALL_VOTED,
@@ -20,11 +22,13 @@ from services.meetings.domain.ballots import (
     BallotState,
     RollEntry,
     closing_time,
+    decide_result,
     ensure_choice,
     ensure_may_vote,
     find_close_reason,
     next_state,
 )
+from services.meetings.domain.rules import BASES, Rule, Tally, base_of, decide, needed_yes
 from shared.errors import Conflict, Forbidden, Invalid, Refusal
 
 NOW = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
@@ -101,3 +105,33 @@ def test_an_unknown_choice_names_its_field(choice: str) -> None:
         ensure_choice(choice)
 
     assert refused.value.field == "choice"
+
+
+@given(
+    st.sampled_from(BASES),
+    st.sampled_from([(1, 2, True), (1, 2, False), (2, 3, True)]),
+    st.tuples(*[st.integers(0, 30)] * 3),
+    st.integers(0, 30),
+    st.integers(0, 30),
+)
+def test_a_strike_changes_neither_base_nor_threshold_nor_outcome(
+    base: str, fraction: tuple[int, int, bool], votes: tuple[int, int, int], silent: int, struck: int
+) -> None:
+    """Whoever leaves before voting stays in the base (art. 7(3)): as if it had stayed, and not voted."""
+    numerator, denominator, inclusive = fraction
+    rule = Rule("admission_vote", numerator, denominator, inclusive, base, None, 1, "6(3)", 1)
+    yes, no, abstain = votes
+    entitled = sum(votes) + silent + struck
+    tally = Tally(entitled, entitled, sum(votes), yes, no, abstain)
+
+    result = decide_result(rule, tally, struck)
+
+    without_word_of_it = decide(rule, tally)
+    assert (result.decision.passed, result.decision.on_the_bound) == (
+        without_word_of_it.passed,
+        without_word_of_it.on_the_bound,
+    )
+    assert result.not_cast == silent + struck
+    assert needed_yes(rule, base_of(base, result.tally)) == needed_yes(rule, base_of(base, tally))
+    told = [line.params for line in result.decision.lines if line.code == "explanation.struck"]
+    assert told == ([{"struck": struck}] if struck else [])

@@ -144,6 +144,43 @@ def test_money_is_shown_in_yuan() -> None:
     assert title_of(TEXTS, "en", "finance.entry.posted", {"total_fen": 120_005}) == "Entry posted: CNY 1200.05"
 
 
+@pytest.mark.parametrize(("fen", "yuan"), [(-5, "-0.05"), (-12_345, "-123.45"), (0, "0.00")])
+def test_what_a_unit_is_owed_is_told_with_its_sign_first(fen: int, yuan: str) -> None:
+    told = {"code": "1122.ZZ-0007", "balance_fen": fen}
+
+    assert (
+        title_of(TEXTS, "zh-CN", "finance.account.closed", told)
+        == f"成员账户 1122.ZZ-0007 已关闭，待结清余额 {yuan} 元"
+    )
+
+
+@pytest.mark.parametrize(
+    ("event_type", "zh", "en"),
+    [
+        (
+            "membership.leaving.announced",
+            "醴陵中心（ZZ-0007）声明将退出联盟",
+            "醴陵中心 (ZZ-0007) will leave the alliance",
+        ),
+        (
+            "membership.leaving.retracted",
+            "醴陵中心（ZZ-0007）撤回退出声明，继续留在联盟",
+            "醴陵中心 (ZZ-0007) stays in the alliance after all",
+        ),
+        ("membership.member.left", "成员退出联盟：醴陵中心（ZZ-0007）", "Left the alliance: 醴陵中心 (ZZ-0007)"),
+        (
+            "membership.office.vacated",
+            "职务出缺：副主任（执行委员会）",
+            "Office vacant: vice-director (executive committee)",
+        ),
+    ],
+)
+def test_leaving_is_told_in_both_languages(event_type: str, zh: str, en: str) -> None:
+    told = {"number": "ZZ-0007", "unit_name": "醴陵中心", "office": "vice_director", "body": "executive_committee"}
+
+    assert (title_of(TEXTS, "zh-CN", event_type, told), title_of(TEXTS, "en", event_type, told)) == (zh, en)
+
+
 @pytest.mark.parametrize("article", ["1", "6(2)", "20", None, "", "preamble"])
 def test_any_article_has_a_label(article: str | None) -> None:
     assert isinstance(article_label(TEXTS, "zh-CN", article), str)
