@@ -16,7 +16,7 @@ EVERYTHING = "everything"
 TOPICS: dict[str, tuple[str, ...]] = {
     "applications": ("membership.application.*", "membership.admission.*"),
     "ballots": ("meetings.ballot.*",),
-    "members": ("membership.member.*",),
+    "members": ("membership.member.*", "membership.leaving.*"),
     "offices": ("membership.office.*",),
     "charter": ("meetings.charter.*", "membership.alliance.*"),
     "accounts": ("membership.account.*",),

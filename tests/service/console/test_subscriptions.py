@@ -57,8 +57,8 @@ def ends_on(page: Page) -> list[str]:
 @pytest.mark.parametrize(
     ("language", "told", "topics"),
     [
-        ("zh-CN", "从现在起发生的事会告诉您", "表决的开始和结束、新成员入会"),
-        ("en", "You will be told", "Ballots that open and close, New members"),
+        ("zh-CN", "从现在起发生的事会告诉您", "表决的开始和结束、成员入会和退会"),
+        ("en", "You will be told", "Ballots that open and close, Members who join or leave"),
     ],
 )
 def test_topics_in_words_become_a_subscription_of_the_inbox(
@@ -68,7 +68,9 @@ def test_topics_in_words_become_a_subscription_of_the_inbox(
 
     assert told in page.text
     assert topics in page.text
-    assert [each["event_types"] for each in mine(caller)] == [["meetings.ballot.*", "membership.member.*"]]
+    assert [each["event_types"] for each in mine(caller)] == [
+        ["meetings.ballot.*", "membership.member.*", "membership.leaving.*"]
+    ]
 
 
 def test_whoever_wants_everything_needs_nothing_beside_it(office: Office, caller: Api) -> None:
