@@ -69,7 +69,7 @@ def test_topics_in_words_become_a_subscription_of_the_inbox(
     assert told in page.text
     assert topics in page.text
     assert [each["event_types"] for each in mine(caller)] == [
-        ["meetings.ballot.*", "membership.member.*", "membership.leaving.*"]
+        ["meetings.ballot.*", "membership.leaving.*", "membership.member.*"]
     ]
 
 
