@@ -8,7 +8,7 @@ Must not be called inside a unit of work; the relay calls it between two.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from shared.messaging.transport import (
     BEHIND_A_REFUSED,
@@ -20,6 +20,7 @@ from shared.messaging.transport import (
     Subscription,
     matches,
     nobody,
+    nothing,
 )
 from shared.runtime.logging import get_logger
 
@@ -92,8 +93,14 @@ class _Publisher:
         self._bus = bus
 
     def publish(
-        self, messages: Sequence[Message], *, portion: int = PORTION, settled: Settled = nobody
+        self,
+        messages: Sequence[Message],
+        *,
+        portion: int = PORTION,
+        meanwhile: Callable[[], None] = nothing,
+        settled: Settled = nobody,
     ) -> list[str | None]:
+        meanwhile()
         outcomes: list[str | None] = []
         refused_subjects: set[str] = set()
         for first in range(0, len(messages), portion):

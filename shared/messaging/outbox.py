@@ -146,33 +146,46 @@ def _as_json(value: Any) -> Any:
     return rfc3339(value) if isinstance(value, datetime) else value
 
 
-def unsent(reading: Reading, limit: int, *, without: Collection[str] = ()) -> Sequence[sa.Row[Any]]:
-    """The oldest unsent rows (position, event_id, type, subject, envelope); none of the subjects in `without`."""
+def unsent(
+    reading: Reading, limit: int, *, without: Collection[str] = (), confirmed: Collection[int] = ()
+) -> Sequence[sa.Row[Any]]:
+    """The oldest unsent rows (position, event_id, type, subject, envelope).
+
+    None of the subjects in `without`, and none at the positions in `confirmed`, which only wait to be marked.
+    """
     waiting = sa.select(outbox.c.position, outbox.c.event_id, outbox.c.type, outbox.c.subject, outbox.c.envelope).where(
         outbox.c.sent_at.is_(None)
     )
     if without:
         waiting = waiting.where(outbox.c.subject.not_in(without))
-    return reading.all(waiting.order_by(outbox.c.position).limit(limit))
+    if confirmed:
+        waiting = waiting.where(sa.not_(is_among(reading.connection, outbox.c.position, "confirmed")))
+    found = reading.execute(
+        waiting.order_by(outbox.c.position).limit(limit), {"confirmed": list(confirmed)} if confirmed else None
+    )
+    return found.all()
 
 
-def mark_sent(work: UnitOfWork, positions: Sequence[int]) -> None:
-    """Note that the broker has confirmed these, and give each the next number of the feed."""
-    if not positions:
+def mark_sent(work: UnitOfWork, event_ids: Sequence[str]) -> None:
+    """Note that the broker has confirmed these, and give each the next number of the feed.
+
+    By id, not by position: should the database have been restored under the relay, a position means another event.
+    """
+    if not event_ids:
         return
     # The feed's row first: should a second relay be at work, it waits here, and then finds these rows sent. Numbering
     # a row twice would tear a gap.
     head = count_up(work.connection, outbox_feed, {"id": FEED}, "head", by=0)
     still = (
         sa.select(outbox.c.position, sa.func.row_number().over(order_by=outbox.c.position).label("place"))
-        .where(is_among(work.connection, outbox.c.position, "positions"), outbox.c.sent_at.is_(None))
+        .where(is_among(work.connection, outbox.c.event_id, "event_ids"), outbox.c.sent_at.is_(None))
         .subquery("still")
     )
     marked = work.execute(
         outbox.update()
         .where(outbox.c.position == still.c.position)
         .values(sent_at=work.now, feed_number=sa.bindparam("head", type_=sa.BigInteger) + still.c.place),
-        {"positions": list(positions), "head": head},
+        {"event_ids": list(event_ids), "head": head},
     )
     count_up(work.connection, outbox_feed, {"id": FEED}, "head", by=marked.rowcount)
 

@@ -49,18 +49,28 @@ def nobody(_outcomes: Sequence[str | None]) -> None:
     """Who is told while a batch is on its way, unless somebody wants to be."""
 
 
+def nothing() -> None:
+    """What the caller does while a batch is on its way, unless there is something to do."""
+
+
 class Publisher(Protocol):
     """The way out of one service."""
 
     def publish(
-        self, messages: Sequence[Message], *, portion: int = PORTION, settled: Settled = nobody
+        self,
+        messages: Sequence[Message],
+        *,
+        portion: int = PORTION,
+        meanwhile: Callable[[], None] = nothing,
+        settled: Settled = nobody,
     ) -> list[str | None]:
         """Send a batch and wait for the confirms. For each message None, or the reason why it was not taken.
 
         A batch may hold several messages of a subject; no two messages of it may have the same id.
 
-        `settled` is called in the caller's thread, message by message in their order but `portion` at a time, while those
-        behind are on their way. What it raises comes out at once; the outcome of the rest is then unknown.
+        `meanwhile` is called once, in the caller's thread, when the batch has been handed over and before anything of it is
+        told. `settled` is called in the caller's thread, message by message in their order but `portion` at a time, while
+        those behind are on their way. What either raises comes out at once; the outcome of the rest is then unknown.
 
         Raises BrokerUnavailable when the outcome of any is unknown; all that `settled` has not been told of may then be
         published again.

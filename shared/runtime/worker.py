@@ -78,16 +78,20 @@ class Worker:
         thread.start()
 
     def _relay_loop(self) -> Callable[[], None]:
+        bell = self._assembly.wakeups.listener(of_events=True)
+
+        def more_waits() -> bool:
+            return bell.is_set() and not self._stopping.is_set()
+
         def publish() -> bool:
             if not self._leadership.ensure():
                 return False
-            confirmed, refused = self.relay.publish_waiting(self._leadership.ensure)
+            confirmed, refused = self.relay.publish_waiting(self._leadership.ensure, more_waits)
             if refused and not confirmed:
                 # Nothing of a whole batch: rather the bus than these events. Coming straight back would be a hot loop.
                 raise BrokerUnavailable(f"{refused} events were not taken")
             return confirmed > 0 and not self.relay.found_all
 
-        bell = self._assembly.wakeups.listener(of_events=True)
         return self._repeat("relay", publish, self._assembly.settings.poll_seconds, bell)
 
     def _retry_deferred(self) -> bool:

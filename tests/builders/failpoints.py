@@ -17,3 +17,17 @@ class RecordingFailpoints(Failpoints):
     def reach(self, seam: str, details: Iterable[str] = ()) -> None:
         """See the base."""
         self.reached.append((seam, list(details)))
+
+
+class FailingOnce(Failpoints):
+    """Raises the first time a seam is reached, as a lost database would there."""
+
+    def __init__(self, seam: str) -> None:
+        super().__init__()
+        self._failing: str | None = seam
+
+    def reach(self, seam: str, details: Iterable[str] = ()) -> None:
+        """See the base."""
+        if seam == self._failing:
+            self._failing = None
+            raise RuntimeError("simulated")

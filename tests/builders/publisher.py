@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from shared.messaging.outbox import outbox
 from shared.messaging.relay import Relay
-from shared.messaging.transport import PORTION, BrokerUnavailable, Message, Settled, nobody
+from shared.messaging.transport import PORTION, BrokerUnavailable, Message, Settled, nobody, nothing
 from shared.runtime.failpoints import Failpoints
 from tests.builders.kernel import Kernel, word_of
 
@@ -25,9 +25,15 @@ class FakePublisher:
         self.marked_too_early = False
 
     def publish(
-        self, messages: Sequence[Message], *, portion: int = PORTION, settled: Settled = nobody
+        self,
+        messages: Sequence[Message],
+        *,
+        portion: int = PORTION,
+        meanwhile: Callable[[], None] = nothing,
+        settled: Settled = nobody,
     ) -> list[str | None]:
         outcomes = self._take(messages)
+        meanwhile()
         for first in range(0, len(outcomes), portion):
             if self.breaks_after == first:
                 raise BrokerUnavailable("broken")

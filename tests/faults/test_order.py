@@ -7,7 +7,7 @@ import itertools
 import json
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pika
@@ -16,7 +16,7 @@ import pytest
 from shared.messaging.outbox import outbox
 from shared.messaging.rabbitmq.link import EXCHANGE
 from shared.messaging.relay import Relay
-from shared.messaging.transport import PORTION, Settled, nobody
+from shared.messaging.transport import PORTION, Settled, nobody, nothing
 from shared.runtime.failpoints import Failpoints
 from tests.builders.kernel import Kernel, envelope_of, kernel_on
 from tests.faults.harness import MakeRig, Rig
@@ -42,9 +42,17 @@ class Bus:
     def __init__(self) -> None:
         self.words: list[str] = []
 
-    def publish(self, messages: Any, *, portion: int = PORTION, settled: Settled = nobody) -> list[str | None]:
+    def publish(
+        self,
+        messages: Any,
+        *,
+        portion: int = PORTION,
+        meanwhile: Callable[[], None] = nothing,
+        settled: Settled = nobody,
+    ) -> list[str | None]:
         """The port's."""
         assert len(messages) <= portion
+        meanwhile()
         self.words += [json.loads(message.body)["data"]["word"] for message in messages]
         settled([None] * len(messages))
         return [None] * len(messages)

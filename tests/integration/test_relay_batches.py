@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
 from shared.messaging.outbox import outbox
 from shared.messaging.relay import Relay
-from shared.messaging.transport import PORTION, BrokerUnavailable, Message, Settled, nobody
-from tests.builders.failpoints import RecordingFailpoints
+from shared.messaging.transport import PORTION, BrokerUnavailable, Message, Settled, nobody, nothing
+from tests.builders.failpoints import FailingOnce, RecordingFailpoints
 from tests.builders.kernel import SAID, WHISPERED, Kernel, kernel_on, word_of
 from tests.builders.publisher import FakePublisher, relay_of
 
@@ -82,13 +82,18 @@ def test_what_is_confirmed_is_marked_while_the_rest_is_on_its_way(kernel: Kernel
 
     class Watched(FakePublisher):
         def publish(
-            self, messages: Sequence[Message], *, portion: int = PORTION, settled: Settled = nobody
+            self,
+            messages: Sequence[Message],
+            *,
+            portion: int = PORTION,
+            meanwhile: Callable[[], None] = nothing,
+            settled: Settled = nobody,
         ) -> list[str | None]:
             def watched(outcomes: Sequence[str | None]) -> None:
                 settled(outcomes)
                 marked.append(len(sent_words(kernel)))
 
-            return super().publish(messages, portion=portion, settled=watched)
+            return super().publish(messages, portion=portion, meanwhile=meanwhile, settled=watched)
 
     for n in range(7):
         kernel.say(f"{n}", subject=f"s-{n}")
@@ -159,3 +164,113 @@ def test_between_two_batches_the_relay_gives_a_sign_of_life(kernel: Kernel) -> N
     relay_of(kernel, FakePublisher(kernel), batch=2).publish_waiting(lambda: signs.append(len(sent_words(kernel))))
 
     assert signs == [2, 4]
+
+
+def test_where_more_waits_the_last_batch_is_marked_behind_the_next_publishing(kernel: Kernel) -> None:
+    marked: list[list[str]] = []
+
+    class Watched(FakePublisher):
+        def _take(self, messages: Sequence[Message]) -> list[str | None]:
+            marked.append(sent_words(kernel))
+            return super()._take(messages)
+
+        def publish(
+            self,
+            messages: Sequence[Message],
+            *,
+            portion: int = PORTION,
+            meanwhile: Callable[[], None] = nothing,
+            settled: Settled = nobody,
+        ) -> list[str | None]:
+            def watched() -> None:
+                meanwhile()
+                marked.append(sent_words(kernel))
+
+            return super().publish(messages, portion=portion, meanwhile=watched, settled=settled)
+
+    publisher = Watched(kernel)
+    relay = relay_of(kernel, publisher, batch=2)
+    for n in range(3):
+        kernel.say(f"{n}", subject=f"s-{n}")
+
+    # when the last batch is confirmed and more waits
+    assert relay.publish_waiting(more_waits=lambda: True) == (3, 0)
+
+    # then all but that batch is marked, and the next look leaves it out
+    assert sent_words(kernel) == ["0", "1"]
+    kernel.say("3", subject="s-2")
+    assert relay.publish_waiting() == (1, 0)
+    assert publisher.words == ["0", "1", "2", "3"]
+
+    # and it is marked once the next one has been handed over, before anything of that is
+    assert marked == [[], [], ["0", "1"], ["0", "1", "2"]]
+    assert sent_words(kernel) == ["0", "1", "2", "3"]
+
+
+def test_what_waits_to_be_marked_is_marked_when_nothing_follows(kernel: Kernel) -> None:
+    publisher = FakePublisher(kernel)
+    relay = relay_of(kernel, publisher)
+    kernel.say("word")
+    relay.publish_waiting(more_waits=lambda: True)
+    assert sent_words(kernel) == []
+
+    assert relay.publish_waiting(more_waits=lambda: True) == (0, 0)
+
+    assert sent_words(kernel) == ["word"]
+    assert publisher.words == ["word"]
+
+
+def test_what_waits_to_be_marked_is_marked_when_the_broker_cannot_be_reached(kernel: Kernel) -> None:
+    publisher = FakePublisher(kernel)
+    relay = relay_of(kernel, publisher)
+    kernel.say("taken", subject="a")
+    relay.publish_waiting(more_waits=lambda: True)
+    kernel.say("waits", subject="b")
+
+    publisher.away = True
+    with pytest.raises(BrokerUnavailable):
+        relay.publish_waiting()
+
+    assert sent_words(kernel) == ["taken"]
+
+
+def test_a_relay_that_ends_before_it_has_marked_leaves_the_batch_to_its_successor(kernel: Kernel) -> None:
+    publisher = FakePublisher(kernel)
+    kernel.say("word")
+    relay_of(kernel, publisher).publish_waiting(more_waits=lambda: True)
+
+    assert relay_of(kernel, publisher).publish_waiting() == (1, 0)
+
+    assert publisher.words == ["word", "word"], "at least once: the inboxes tell copies"
+    assert sent_words(kernel) == ["word"]
+
+
+def test_when_marking_fails_behind_a_publishing_both_batches_are_marked_later_and_in_order(kernel: Kernel) -> None:
+    failpoints = FailingOnce("relay.after_mark")
+    relay = Relay(kernel.units, FakePublisher(kernel), failpoints, 50)
+    kernel.say("first", subject="a")
+    relay.publish_waiting(more_waits=lambda: True)
+    kernel.say("second", subject="a")
+
+    with pytest.raises(RuntimeError):
+        relay.publish_waiting()
+    assert sent_words(kernel) == ["first"]
+
+    assert relay.publish_waiting() == (1, 0)
+    assert sent_words(kernel) == ["first", "second"]
+
+
+def test_a_position_that_means_another_event_by_now_is_not_marked(kernel: Kernel) -> None:
+    publisher = FakePublisher(kernel)
+    relay = relay_of(kernel, publisher)
+    kernel.say("gone")
+    relay.publish_waiting(more_waits=lambda: True)
+
+    # when the database is restored to an earlier point under the relay, and the place is taken by another event
+    with kernel.units.begin() as work:
+        work.execute(outbox.update().values(event_id="0" * 36))
+    relay.publish_waiting()
+
+    # then that one is not taken for sent
+    assert sent_words(kernel) == []
+    assert relay.publish_waiting() == (1, 0)

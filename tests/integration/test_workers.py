@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
 from shared.messaging.outbox import outbox_state
-from shared.messaging.transport import PORTION, Accept, Message, Publisher, Settled, Subscription, nobody
+from shared.messaging.transport import PORTION, Accept, Message, Publisher, Settled, Subscription, nobody, nothing
 from shared.runtime.assembly import Assembly
 from shared.runtime.clock import SystemClock
 from shared.runtime.worker import Worker
@@ -37,8 +37,14 @@ class Taking:
         self.taken: list[str] = []
 
     def publish(
-        self, messages: Sequence[Message], *, portion: int = PORTION, settled: Settled = nobody
+        self,
+        messages: Sequence[Message],
+        *,
+        portion: int = PORTION,
+        meanwhile: Callable[[], None] = nothing,
+        settled: Settled = nobody,
     ) -> list[str | None]:
+        meanwhile()
         self.taken += [message.event_id for message in messages]
         threading.Event().wait(0.01)  # as long as a broker takes to confirm
         for first in range(0, len(messages), portion):

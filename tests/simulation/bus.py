@@ -23,6 +23,7 @@ from shared.messaging.transport import (
     Subscription,
     matches,
     nobody,
+    nothing,
 )
 from tests.simulation.faults import Crash, Faults
 
@@ -105,11 +106,14 @@ class SimulatedBus:
 
     # ---------------------------------------------------------------- in
 
-    def publish(self, messages: Sequence[Message], portion: int, settled: Settled) -> list[str | None]:
+    def publish(
+        self, messages: Sequence[Message], portion: int, meanwhile: Callable[[], None], settled: Settled
+    ) -> list[str | None]:
         """Take messages, or not; see the port. What is behind may be taken already when the first portion is told."""
         if self._faults.strikes("bus.unavailable"):
             raise BrokerUnavailable("simulated: out of reach")
         self.in_between()
+        meanwhile()
         behind: set[tuple[str, str]] = set()
         is_ahead = self._chance.random() < 0.5
         outcomes: list[str | None] = []
@@ -227,9 +231,14 @@ class _Publisher:
     bus: SimulatedBus
 
     def publish(
-        self, messages: Sequence[Message], *, portion: int = PORTION, settled: Settled = nobody
+        self,
+        messages: Sequence[Message],
+        *,
+        portion: int = PORTION,
+        meanwhile: Callable[[], None] = nothing,
+        settled: Settled = nobody,
     ) -> list[str | None]:
-        return self.bus.publish(messages, portion, settled)
+        return self.bus.publish(messages, portion, meanwhile, settled)
 
     def is_alive(self) -> bool:
         return True

@@ -199,11 +199,17 @@ class Run:
             second = node.assembly.relay(self.alliance.bus.publisher())
             self.alliance.bus.in_between = lambda: self._come_between(second.publish_waiting)
         try:
-            confirmed, refused = node.relay.publish_waiting()
+            confirmed, refused = node.relay.publish_waiting(more_waits=self._more_waits)
         finally:
             self.alliance.bus.in_between = _nobody
         self.counts["events.published"] += confirmed
         return f"{confirmed} confirmed, {refused} refused"
+
+    def _more_waits(self) -> bool:
+        """A commit's bell, heard or not: the last batch is marked behind the next publishing, or at once."""
+        waits = self.chance.random() < 0.5
+        self.counts["batches.unmarked"] += waits
+        return waits
 
     def _come_between(self, publish: Callable[[], Any]) -> None:
         self.alliance.bus.in_between = _nobody

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pika
@@ -12,7 +12,7 @@ from pika.channel import Channel
 from shared.messaging.rabbitmq.link import EXCHANGE, Link
 from shared.messaging.rabbitmq.properties import properties_of
 from shared.messaging.rabbitmq.window import Window
-from shared.messaging.transport import PORTION, BrokerUnavailable, Message, Settled, nobody
+from shared.messaging.transport import PORTION, BrokerUnavailable, Message, Settled, nobody, nothing
 
 #: How long a batch may wait without a single confirm, in seconds. Persistent messages take up to some hundred ms; longer
 #: means an alarm or a dead link, and the relay tries again.
@@ -88,7 +88,12 @@ class RabbitPublisher(Link):
         self._one_batch = threading.Lock()
 
     def publish(
-        self, messages: Sequence[Message], *, portion: int = PORTION, settled: Settled = nobody
+        self,
+        messages: Sequence[Message],
+        *,
+        portion: int = PORTION,
+        meanwhile: Callable[[], None] = nothing,
+        settled: Settled = nobody,
     ) -> list[str | None]:
         """See the port."""
         if not messages:
@@ -103,6 +108,7 @@ class RabbitPublisher(Link):
             batch = self._batch = _Batch(messages)
             if not self.call(lambda: self._begin(batch)):
                 raise BrokerUnavailable("the connection was lost before sending")
+            meanwhile()
             if not batch.follow(portion, settled):
                 # Its confirms may still come; on a new connection they cannot be mistaken for another batch's.
                 self.drop("confirms did not come in time")

@@ -40,7 +40,7 @@ def kernel(empty_database_url: str, clock: ManualClock) -> Iterator[Kernel]:
 def send(kernel: Kernel) -> None:
     """Mark everything as sent, as the relay does."""
     with kernel.units.begin(quiet=True) as work:
-        mark_sent(work, [row["position"] for row in kernel.rows(outbox)])
+        mark_sent(work, [row["event_id"] for row in kernel.rows(outbox)])
 
 
 def tell(kernel: Kernel, *words: str, event_type: str = SAID) -> None:
@@ -116,10 +116,9 @@ def test_a_page_of_some_types_passes_over_the_others(kernel: Kernel) -> None:
 def test_the_order_of_a_page_is_that_of_sending(kernel: Kernel) -> None:
     for word in ("first", "second"):
         kernel.say(word, subject=word)
-    positions = sorted(row["position"] for row in kernel.rows(outbox))
-    for position in reversed(positions):
+    for row in sorted(kernel.rows(outbox), key=lambda row: row["position"], reverse=True):
         with kernel.units.begin() as work:
-            mark_sent(work, [position])
+            mark_sent(work, [row["event_id"]])
 
     assert words(page(kernel, 0)) == ["second", "first"]
 
@@ -176,10 +175,9 @@ def test_a_reader_behind_what_was_removed_is_told_where_the_feed_begins(kernel: 
 def test_pruning_begins_with_what_was_sent_first(kernel: Kernel, clock: ManualClock) -> None:
     for word in ("sent second", "sent first"):
         kernel.say(word, subject=word)
-    positions = sorted(row["position"] for row in kernel.rows(outbox))
-    for position in reversed(positions):
+    for row in sorted(kernel.rows(outbox), key=lambda row: row["position"], reverse=True):
         with kernel.units.begin() as work:
-            mark_sent(work, [position])
+            mark_sent(work, [row["event_id"]])
     clock.advance(1)
 
     assert pruned(kernel, clock, batch=1) == 1

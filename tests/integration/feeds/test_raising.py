@@ -24,7 +24,7 @@ def kernel(empty_database_url: str) -> Iterator[Kernel]:
 def send(kernel: Kernel) -> None:
     """Mark everything as sent."""
     with kernel.units.begin(quiet=True) as work:
-        mark_sent(work, [row["position"] for row in kernel.rows(outbox)])
+        mark_sent(work, [row["event_id"] for row in kernel.rows(outbox)])
 
 
 def raised(kernel: Kernel, head: int, **sequences: int) -> int:

@@ -37,5 +37,5 @@ def send_all(assembly: Assembly, publish: Callable[[list[bytes]], object] = lamb
         rows = unsent(reading, 10_000)
     publish([row.envelope.encode() for row in rows])
     with assembly.units.begin(quiet=True) as work:
-        mark_sent(work, [row.position for row in rows])
+        mark_sent(work, [row.event_id for row in rows])
     return len(rows)

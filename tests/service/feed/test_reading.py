@@ -108,7 +108,7 @@ def test_a_look_through_a_long_feed_comes_in_pieces(finance: Finance) -> None:
         ("?limit=0", "input.out_of_range", "limit"),
         ("?limit=501", "input.out_of_range", "limit"),
         ("?wait=31", "input.out_of_range", "wait"),
-        ("?types=finance.account.closed", "feed.unknown_type", "types"),
+        ("?types=finance.account.painted", "feed.unknown_type", "types"),
         ("?types=finance.account.opened,,", "feed.unknown_type", "types"),
         ("?after=2", "feed.beyond_head", "after"),
         ("?since=1", "input.unknown_field", "since"),

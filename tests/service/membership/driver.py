@@ -212,8 +212,8 @@ class Membership:
     def send_outbox(self) -> None:
         """The broker takes everything that waits."""
         with self.assembly.begin() as work:
-            waiting = sa.select(outbox.c.position).where(outbox.c.sent_at.is_(None))
-            mark_sent(work, [row.position for row in work.all(waiting)])
+            waiting = sa.select(outbox.c.event_id).where(outbox.c.sent_at.is_(None))
+            mark_sent(work, [row.event_id for row in work.all(waiting)])
 
     def stored(self) -> dict[str, int]:
         """Rows of every table."""
