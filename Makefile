@@ -28,7 +28,7 @@ demo: runtime ## found an embedded alliance, play the admission story, then serv
 
 .PHONY: test
 test: setup ## run every test; starts PostgreSQL and RabbitMQ by itself (CI=true: a missing one is a failure)
-	@exec $(PY) -m pytest $(ARGS)
+	@exec $(PY) -m pytest -n auto $(ARGS)
 
 .PHONY: lint
 lint: setup ## style, types, and the import rules of the house

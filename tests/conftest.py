@@ -11,11 +11,12 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
 from tests.browser.obtaining import Tools, obtain_tools
+from tests.gathered import hand_over, note, noted, take_over
 from tests.servers import (
     Broker,
     PostgreSQL,
@@ -25,11 +26,15 @@ from tests.servers import (
     obtain_postgresql,
 )
 
-pytest_plugins = ["tests.fixtures.assemblies", "tests.fixtures.deployments"]
+pytest_plugins = [
+    "tests.faults.telling",
+    "tests.fixtures.assemblies",
+    "tests.fixtures.deployments",
+]
 
 T = TypeVar("T")
+#: Why a program cannot be had, by its name: it is tried once.
 _missing: dict[str, str] = {}
-_had: dict[str, str] = {}
 
 
 def _obtain(name: str, obtain: Callable[[], T]) -> T:
@@ -38,6 +43,7 @@ def _obtain(name: str, obtain: Callable[[], T]) -> T:
             return obtain()
         except ServerMissing as error:
             _missing[name] = str(error)
+            note("missing", [name, _missing[name]])
     if os.environ.get("CI", "").lower() in {"1", "true"}:
         pytest.fail(_missing[name], pytrace=False)
     pytest.skip(_missing[name])
@@ -47,7 +53,7 @@ def _obtain(name: str, obtain: Callable[[], T]) -> T:
 def postgresql() -> Iterator[PostgreSQL]:
     """A PostgreSQL server of this session, set for speed rather than durability."""
     server = _obtain("PostgreSQL", obtain_postgresql)
-    _had["PostgreSQL"] = server.how
+    note("had", ["PostgreSQL", server.how])
     yield server
     server.stop()
 
@@ -64,7 +70,7 @@ def durable_postgresql() -> Iterator[PostgreSQL]:
 def broker() -> Iterator[Broker]:
     """A RabbitMQ broker of this session."""
     found = _obtain("RabbitMQ", obtain_broker)
-    _had["RabbitMQ"] = found.how
+    note("had", ["RabbitMQ", found.how])
     yield found
     found.dispose()
 
@@ -73,7 +79,7 @@ def broker() -> Iterator[Broker]:
 def browser_tools() -> Tools:
     """A browser, and what judges the pages in it."""
     tools = _obtain("Chromium", obtain_tools)
-    _had["Chromium"] = tools.how
+    note("had", ["Chromium", tools.how])
     return tools
 
 
@@ -153,13 +159,45 @@ def pytest_report_header() -> str:
     return f"servers: LIANMENG_TEST_SERVERS={os.environ.get('LIANMENG_TEST_SERVERS', 'auto')}"
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """What `-n auto` means here."""
+    from tests.distribution import workers_for
+
+    return workers_for(config)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Whichever way of distributing is asked for: one is right here."""
+    from tests.distribution import RoomByRoom
+
+    config.option.loadscopereorder = False
+    return RoomByRoom(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker hands over what was noted in it."""
+    output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["noted"] = hand_over()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """The process that started the worker takes over. A worker that crashed has handed over nothing."""
+    take_over(getattr(node, "workeroutput", {}).get("noted", {}))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say which servers the run had, and loudly which it lacked."""
-    for name, how in sorted(_had.items()):
+    for name, how in sorted(dict(noted("had")).items()):
         terminalreporter.write_line(f"{name}: {how}")
-    if _missing:
+    missing = dict(noted("missing"))
+    if missing:
         terminalreporter.section("NOT TESTED: programs missing", sep="!", red=True, bold=True)
-        for name, why in sorted(_missing.items()):
+        for name, why in sorted(missing.items()):
             terminalreporter.write_line(f"{name}: {why}", red=True)
         terminalreporter.write_line(
             "Install Docker, or the server programs, or run as root on Debian/Ubuntu; see tests/README.md.", red=True

@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 from tests.servers import ServerMissing, packages
+from tests.servers.one_at_a_time import one_at_a_time
 
 HERE = Path(__file__).parent
 #: What npm needs to install what the lock says, no more and no less.
@@ -50,7 +51,8 @@ def obtain_tools() -> Tools:
     tried: list[str] = []
     if lacking and not packages.install("a browser for tests", lacking, tried):
         raise ServerMissing(f"{', '.join(lacking)} cannot be had here ({'; '.join(tried)})")
-    return Tools(_browser(), _axe())
+    with one_at_a_time("axe"):
+        return Tools(_browser(), _axe())
 
 
 def _browser() -> str:

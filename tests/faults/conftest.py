@@ -1,11 +1,7 @@
-"""How often each fault is struck, where the report goes, and the rig.
-
-`LIANMENG_FAULTS` is the number of times (`make faults` sets it); without it, only the quick faults run, once each.
-"""
+"""How often each fault is struck, and the rig."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +9,8 @@ import pytest
 
 from tests.faults.harness import MakeRig, Rig
 from tests.faults.report import Report
+from tests.faults.telling import COUNT, report_of_this_process
 from tests.servers import PostgreSQL, VirtualHost
-
-#: How many times each fault is struck; 0: the quick ones once.
-COUNT = int(os.environ.get("LIANMENG_FAULTS", "0"))
-REPORT_FILE = Path(os.environ.get("LIANMENG_FAULTS_REPORT", "var/faults.md"))
-
-_report = Report()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -30,17 +21,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if not item.get_closest_marker("faults")]
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The table."""
-    if not _report.rows():
-        return
-    terminalreporter.section("faults")
-    terminalreporter.write_line(_report.table())
-    if COUNT:
-        _report.write(REPORT_FILE, [f"Every fault {COUNT} times, on real RabbitMQ and PostgreSQL."])
-        terminalreporter.write_line(f"written to {REPORT_FILE}")
 
 
 @pytest.fixture
@@ -58,7 +38,7 @@ def thorough() -> bool:
 @pytest.fixture(scope="session")
 def report() -> Report:
     """Where verdicts are noted."""
-    return _report
+    return report_of_this_process
 
 
 @pytest.fixture

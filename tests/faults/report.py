@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from tests.faults.verdict import Verdict
 
@@ -41,6 +42,11 @@ class _Line:
     recovered: int = 0
     seconds: list[float] = field(default_factory=list)
     late: int = 0
+
+    def take(self, other: _Line) -> None:
+        """Count the other's runs as well."""
+        for each in fields(self):
+            setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
 
     def cells(self) -> list[str]:
         median = f"{statistics.median(self.seconds):.1f} s" if self.seconds else "-"
@@ -82,24 +88,21 @@ class Report:
         elif timed:
             line.seconds.append(verdict.recovery_seconds)
 
+    def as_data(self) -> dict[str, dict[str, Any]]:
+        """All of it, to be handed to another process."""
+        return {fault: asdict(line) for fault, line in self._lines.items()}
+
+    def take(self, data: dict[str, dict[str, Any]]) -> None:
+        """Count what another process reports as well."""
+        for fault, line in data.items():
+            self._lines.setdefault(fault, _Line()).take(_Line(**line))
+
     def rows(self) -> list[list[str]]:
         """The table's body, with the totals last."""
         rows = [[fault, *line.cells()] for fault, line in self._lines.items()]
         total = _Line()
         for line in self._lines.values():
-            for name in (
-                "times",
-                "events",
-                "lost",
-                "twice",
-                "unexpected",
-                "out_of_order",
-                "stuck",
-                "recovered",
-                "late",
-            ):
-                setattr(total, name, getattr(total, name) + getattr(line, name))
-            total.seconds += line.seconds
+            total.take(line)
         return [*rows, ["all", *total.cells()]] if rows else []
 
     def table(self) -> str:

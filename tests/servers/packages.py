@@ -12,6 +12,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.servers.one_at_a_time import one_at_a_time
+
 #: Keeps a package from starting its own system instance while it is installed (Debian policy, invoke-rc.d).
 POLICY_FILE = Path("/usr/sbin/policy-rc.d")
 #: A browser with its libraries is 250 MB, in seconds on a slow line.
@@ -23,6 +25,18 @@ def install(name: str, packages: Sequence[str], tried: list[str]) -> bool:
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         tried.append("installing: only on Debian or Ubuntu as root")
         return False
+    with one_at_a_time("installing"):
+        return _are_installed(packages) or _install(name, packages, tried)
+
+
+def _are_installed(packages: Sequence[str]) -> bool:
+    """Whether another process has installed them meanwhile."""
+    asked = ["dpkg-query", "--show", "--showformat=${db:Status-Status}\n", *packages]
+    states = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.split()
+    return states == ["installed"] * len(packages)
+
+
+def _install(name: str, packages: Sequence[str], tried: list[str]) -> bool:
     _say(f"{name} is neither in containers nor installed: installing {' '.join(packages)} with apt-get")
     ours = not POLICY_FILE.exists()
     if ours:

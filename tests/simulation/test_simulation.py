@@ -19,6 +19,8 @@ ROOT = Path(__file__).parents[2]
 SEEDS = 500
 #: Seeds of one test: few enough to end long before its time is up.
 SEEDS_PER_TEST = 125
+#: Processes that play: each of the tests' workers has its share of the cores.
+PROCESSES = max(1, (os.cpu_count() or 1) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
 #: Seeds from which on counts mean something.
 SEEDS_MIN = 50
 #: Seeds that are played twice: with and without faults, from the founding on and later.
@@ -31,7 +33,7 @@ _hashes: dict[str, int] = {}
 
 @pytest.mark.parametrize("first", range(0, SEEDS, SEEDS_PER_TEST))
 def test_no_seed_breaks_a_promise(first: int) -> None:
-    for outcome in play_all(first, SEEDS_PER_TEST, os.cpu_count() or 1):
+    for outcome in play_all(first, SEEDS_PER_TEST, PROCESSES):
         seed = outcome.seed
 
         lines = "\n".join(outcome.last_lines)
