@@ -91,6 +91,20 @@ def test_the_report_adds_up_and_names_what_never_recovered(tmp_path: Path) -> No
     assert "| a fault" in written
 
 
+def test_what_several_processes_report_adds_up() -> None:
+    here, there, together = Report(), Report(), Report()
+    here.add("a fault", judged(DONE))
+    there.add("a fault", judged(DONE[:2], recovery_seconds=None), times=2)
+    there.add("another", judged(DONE))
+
+    for each in (here, there):
+        together.take(each.as_data())
+
+    assert [cell.strip() for cell in together.rows()[-1]] == (
+        ["all", "4", "9", "1", "0", "0", "0", "0", "0", "1.0 s", "never (1 x)"]
+    )
+
+
 def test_a_process_that_dies_is_started_again_and_one_kept_down_is_not(tmp_path: Path) -> None:
     waiting = [sys.executable, "-c", "import sys; sys.stdin.read()"]
     process = Supervised("idle", waiting, base_environment(), tmp_path, piped=True)
