@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from hypothesis import settings
 
 from tests.browser.obtaining import Tools, obtain_tools
 from tests.gathered import hand_over, note, noted, take_over
@@ -31,6 +32,10 @@ pytest_plugins = [
     "tests.fixtures.assemblies",
     "tests.fixtures.deployments",
 ]
+
+# How long an example takes is chance where other tests run beside it: pytest's timeout ends what does not end.
+settings.register_profile("beside others", settings(), deadline=None)
+settings.load_profile("beside others")
 
 T = TypeVar("T")
 #: Why a program cannot be had, by its name: it is tried once.
