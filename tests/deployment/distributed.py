@@ -94,7 +94,7 @@ class Distributed:
         environment = self._environment(service)
         if failpoint:
             environment["LIANMENG_FAILPOINT"] = failpoint
-        self._workers[service] = Process(f"{service}-worker", command, environment, self._directory)
+        self._workers[service] = Process(f"{service}-worker", command, environment, self._directory, forked=True)
         return self._workers[service]
 
     def web(self, service: str) -> Process:

@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tests.deployment.forking import Forked
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,11 +20,26 @@ LOG_TAIL = 6_000
 
 
 class Process:
-    """One child. Its output goes to `<directory>/<name>.log`, over all its lives."""
+    """One child. Its output goes to `<directory>/<name>.log`, over all its lives.
 
-    def __init__(self, name: str, command: Sequence[str], environment: Mapping[str, str], directory: Path) -> None:
+    `forked`: a module of ours that is started often, with its imports done already (see forking.py).
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        directory: Path,
+        *,
+        forked: bool = False,
+    ) -> None:
         self.name = name
         self.log_file = directory / f"{name}.log"
+        self._child: subprocess.Popen[bytes] | Forked
+        if forked:
+            self._child = Forked(command, environment, self.log_file, ROOT)
+            return
         with self.log_file.open("ab") as log:
             self._child = subprocess.Popen(
                 list(command),

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
+from tests.deployment.forking import Forked
 from tests.deployment.process import LOG_TAIL, ROOT, STOP_SECONDS
 from tests.waiting import wait_until
 
@@ -25,7 +26,10 @@ class Gone(Exception):
 
 
 class Supervised:
-    """One process over all its lives. Its output goes to `<directory>/<name>.log`."""
+    """One process over all its lives. Its output goes to `<directory>/<name>.log`.
+
+    `piped`: it is talked to. Any other is a module of ours, forked with its imports done already.
+    """
 
     def __init__(
         self, name: str, command: Sequence[str], environment: Mapping[str, str], directory: Path, *, piped: bool = False
@@ -35,7 +39,7 @@ class Supervised:
         self._command = list(command)
         self._environment = dict(environment)
         self._piped = piped
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child: subprocess.Popen[bytes] | Forked | None = None
         self._failpoints: list[str] = []
         self._stopping = threading.Event()
         self._paused = threading.Event()
@@ -118,6 +122,7 @@ class Supervised:
         child = self._child
         if child is None or child.poll() is not None or self._paused.is_set():
             raise Gone(f"{self.name} does not run")
+        assert isinstance(child, subprocess.Popen), f"{self.name} is not talked to"
         assert child.stdin is not None
         assert child.stdout is not None
         try:
@@ -134,22 +139,28 @@ class Supervised:
 
     # ------------------------------------------------------------ inside
     def _launch(self) -> None:
-        with self._lock, self.log_file.open("ab") as log:
+        with self._lock:
             environment = dict(self._environment)
             if self._failpoints:
                 environment["LIANMENG_FAILPOINT"] = self._failpoints.pop(0)
-            pipe = subprocess.PIPE if self._piped else None
-            self._child = subprocess.Popen(
+            if self._piped:
+                self._child = self._with_pipes(environment)
+            else:
+                self._child = Forked(self._command, environment, self.log_file, ROOT)
+            self.lives += 1
+
+    def _with_pipes(self, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        with self.log_file.open("ab") as log:
+            return subprocess.Popen(
                 self._command,
                 cwd=ROOT,
                 env=environment,
-                stdin=pipe or subprocess.DEVNULL,
-                stdout=pipe or log,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
                 stderr=log,
                 bufsize=0,
                 start_new_session=True,
             )
-            self.lives += 1
 
     def _watch(self) -> None:
         wait = RESTART_SECONDS
@@ -175,7 +186,9 @@ class Supervised:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(child.pid, number)
 
-    def _close_pipes(self, child: subprocess.Popen[bytes]) -> None:
+    def _close_pipes(self, child: subprocess.Popen[bytes] | Forked) -> None:
+        if isinstance(child, Forked):
+            return
         for pipe in (child.stdin, child.stdout):
             if pipe is not None:
                 with contextlib.suppress(OSError):
