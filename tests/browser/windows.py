@@ -26,7 +26,7 @@ from tests.builders.console import PASSWORD, Office
 
 #: Whoever runs these tests twice at a time gives each run a folder of its own.
 FOLDER = Path(os.environ.get("LIANMENG_SCREENSHOTS") or Path(__file__).parents[2] / "var" / "screenshots")
-#: How old a session may get before the console would ask for the password again, in seconds.
+#: How old a session may get before the console would ask for the password again, in seconds; a token ends after twice that.
 SESSION_SECONDS = 300.0
 #: How long a page may take to do what is waited for, in milliseconds: a busy machine of two cores.
 PATIENCE_MS = 20_000
@@ -63,7 +63,7 @@ class House:
     browser: Browser
     axe_script: str = field(repr=False)
     _sessions: dict[str, tuple[str, float]] = field(default_factory=dict)
-    _callers: dict[str, Api] = field(default_factory=dict)
+    _callers: dict[str, tuple[Api, float]] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -80,9 +80,11 @@ class House:
 
     def signed_in(self, username: str) -> Api:
         """Somebody at the APIs themselves."""
-        if username not in self._callers:
-            self._callers[username] = self.office.api.signed_in(username, PASSWORD)
-        return self._callers[username]
+        caller, since = self._callers.get(username, (None, 0.0))
+        if caller is None or time.monotonic() - since > SESSION_SECONDS:
+            caller = self.office.api.signed_in(username, PASSWORD)
+            self._callers[username] = caller, time.monotonic()
+        return caller
 
     def next_picture(self, look: Look, name: str) -> Path:
         """Where the next picture goes; the first of a kind empties its folder."""
