@@ -25,6 +25,10 @@ LEFT_OUT = (".git", ".venv", "var", "__pycache__", ".*_cache", ".hypothesis", "h
 TEST_SECONDS = 60
 #: How long all tests of one bug may take, in seconds, servers included.
 RUN_SECONDS = 240
+#: Plugins that no test of a bug needs, each some tenths of a second for every one of them to load.
+UNNEEDED = ("cacheprovider", "anyio", "pytest_cov", "xdist", "xdist.looponfail", "unraisableexception")
+#: How long all tests of the catalogue may take without any bug, beside those of some bugs, in seconds.
+SOUND_SECONDS = 600
 PASSED, SKIPPED = "passed", "skipped"
 #: Errors that say that the bug was not a bug but nonsense.
 NONSENSE = ("ImportError", "ModuleNotFoundError", "SyntaxError", "IndentationError", "NameError", "collection failure")
@@ -73,14 +77,17 @@ class Copy:
             self._write(file, sound)
         return Verdict(bug, *verdict(bug, outcomes), time.monotonic() - started)
 
-    def run(self, tests: Sequence[str]) -> list[Outcome]:
-        """Run these tests; an outcome for each test that ran, its parameters told apart."""
+    def run(self, tests: Sequence[str], seconds: float = RUN_SECONDS) -> list[Outcome]:
+        """Run these tests; an outcome for each test that ran, its parameters told apart. After `seconds` it is ended."""
         report = self.root.parent / "report.xml"
         report.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--timeout={TEST_SECONDS}"]
+        command = [sys.executable, "-m", "pytest", "-q", f"--timeout={TEST_SECONDS}"]
+        command += [part for name in UNNEEDED for part in ("-p", f"no:{name}")]
         command += [f"--junitxml={report}", "-o", "junit_family=xunit1", *tests]
         environment = {**os.environ, "TESTCONTAINERS_RYUK_DISABLED": "true"}
         environment.pop("CI", None)
+        # Most of a run is imports: what one has compiled in this copy, the next one reads.
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
         process = subprocess.Popen(
             command,
             cwd=self.root,
@@ -91,7 +98,7 @@ class Copy:
             start_new_session=True,
         )
         try:
-            output, _ = process.communicate(timeout=RUN_SECONDS)
+            output, _ = process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
             # pytest cleans up on the first interrupt; only then it is ended for good.
             process.terminate()
