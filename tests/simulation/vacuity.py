@@ -18,7 +18,7 @@ WANTED: Mapping[str, float] = {
     "bus.acknowledgement_lost": 60,
     "relay.overlaps": 40,
     "portions.later": 100,
-    "batches.unmarked": 1_000,
+    "batches.unmarked": 500,
     "applications.admitted": 50,
     "applications.refused": 60,
     "applications.withdrawn": 50,
