@@ -6,7 +6,7 @@ Whoever may vote, what counts and what is reached is meetings' to say; what was 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -15,8 +15,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from services.console.apis import Away, Refused, step
 from services.console.browser import apis, browser, for_roles, person
-from services.console.pages import live
-from services.console.sealing import digest_of
+from services.console.pages import live, unconfirmed
 from services.console.showing import go, new_key, page, typed_key
 from shared.web.context import assembly
 
@@ -27,8 +26,8 @@ STATES = ("open", "closed", "cancelled")
 CHOICES = ("yes", "no", "abstain")
 #: Open ballots looked through for those that wait for a unit's vote; no alliance has more open at a time.
 OPEN_BALLOTS_MAX = 100
-#: How long a choice is kept while the password is asked for; later one chooses anew.
-CHOICE_KEPT = timedelta(minutes=15)
+#: What is kept until it is confirmed (pages/unconfirmed.py).
+VOTE = "vote"
 #: Roles that see applications, and so the way from a ballot to its application.
 READERS_OF_APPLICATIONS = ("secretariat", "committee")
 
@@ -79,7 +78,7 @@ def choose(ballot_id: str) -> AnyResponse:
 @for_roles()
 def confirm(ballot_id: str) -> AnyResponse:
     """The matter and the choice once more, in large words, before it stands."""
-    kept = _kept_choice(ballot_id)
+    kept = unconfirmed.kept(VOTE, ballot_id)
     found = _get(ballot_id)
     if kept is None or not (found["you"] or {}).get("may_vote"):
         return redirect(f"/ballots/{step(ballot_id)}", 303)
@@ -91,7 +90,7 @@ def confirm(ballot_id: str) -> AnyResponse:
 def vote(ballot_id: str) -> AnyResponse:
     """Cast the vote. It stands."""
     choice, key = request.form.get("choice", ""), typed_key()
-    kept = _kept_choice(ballot_id)
+    kept = unconfirmed.kept(VOTE, ballot_id)
     if choice not in CHOICES or kept is None:
         return _ballot_page(_get(ballot_id), choice_lapsed=True)
     try:
@@ -104,32 +103,14 @@ def vote(ballot_id: str) -> AnyResponse:
     except Away as problem:
         # Sent again under the same key, a vote that did arrive counts once.
         return page("ballots-confirm.html", ballot=kept["ballot"], choice=choice, key=key, problem=problem)
-    browser().drop_draft(draft_name(ballot_id))
+    unconfirmed.drop(VOTE, ballot_id)
     return go(f"/ballots/{step(ballot_id)}", "vote_cast")
-
-
-def draft_name(ballot_id: str) -> str:
-    """Under which the visitor keeps what was chosen; ids of ballots are longer than names of drafts."""
-    return f"vote {digest_of(ballot_id)[:40]}"
 
 
 def _keep_choice(found: Mapping[str, Any], choice: str) -> None:
     """With what the confirmation tells of the ballot, for a moment in which meetings is away."""
     told = {name: found[name] for name in ("ballot_id", "body", "matter", "closes_at")}
-    kept = {"choice": choice, "ballot": told, "account": person().account_id, "at": assembly().clock.now().isoformat()}
-    browser().keep_draft(draft_name(found["ballot_id"]), kept)
-
-
-def _kept_choice(ballot_id: str) -> Any:
-    """What this very person has chosen a moment ago: somebody else at the same browser does not see it."""
-    kept = browser().draft(draft_name(ballot_id))
-    if not kept:
-        return None
-    is_old = assembly().clock.now() - datetime.fromisoformat(kept["at"]) > CHOICE_KEPT
-    if is_old or kept["account"] != person().account_id:
-        browser().drop_draft(draft_name(ballot_id))
-        return None
-    return kept
+    unconfirmed.keep(VOTE, found["ballot_id"], choice=choice, ballot=told)
 
 
 # ------------------------------------------------------------ what a ballot's page needs

@@ -7,7 +7,7 @@ is asked, so these pages must make sure that it is meant.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from datetime import date
 from http import HTTPStatus
 from typing import Any
 
@@ -16,17 +16,16 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from services.console.apis import Away, Refused, step
 from services.console.browser import NotYours, apis, browser, for_roles, person
+from services.console.pages import unconfirmed
 from services.console.pages.application_form import refusal
-from services.console.sealing import digest_of
 from services.console.showing import go, new_key, page, say, typed_key
-from shared.web.context import assembly
 
 blueprint = Blueprint("leaving", __name__)
 
 ROLES = ("representative", "secretariat")
 AT_ONCE, LATER = "at_once", "later"
-#: How long what was typed is kept while the password is asked for; later one begins anew.
-KEPT = timedelta(minutes=15)
+#: What is kept until it is confirmed (pages/unconfirmed.py).
+LEAVING = "leaving"
 EMPTY = {"when": "", "leaves_on": "", "reason": ""}
 
 
@@ -47,8 +46,7 @@ def choose(member_id: str) -> AnyResponse:
     if problem is not None:
         return _form_page(unit, typed, problem)
     told = {name: unit[name] for name in ("member_id", "number", "unit_name")}
-    kept = {**typed, "unit": told, "account": person().account_id, "at": assembly().clock.now().isoformat()}
-    browser().keep_draft(draft_name(member_id), kept)
+    unconfirmed.keep(LEAVING, member_id, **typed, unit=told)
     confirmation = f"/members/{step(member_id)}/leaving/confirmation"
     return go(confirmation) if browser().is_recent else go("/sign-in", again="1", next=confirmation)
 
@@ -57,7 +55,7 @@ def choose(member_id: str) -> AnyResponse:
 @for_roles(*ROLES)
 def confirm(member_id: str) -> AnyResponse:
     """The unit and the day once more, in large words, before it counts."""
-    kept = _kept(member_id)
+    kept = unconfirmed.kept(LEAVING, member_id)
     if kept is None:
         return redirect(f"/members/{step(member_id)}/leaving", HTTPStatus.SEE_OTHER)
     _ensure_may_speak_for(member_id)
@@ -68,7 +66,7 @@ def confirm(member_id: str) -> AnyResponse:
 @for_roles(*ROLES)
 def leave(member_id: str) -> AnyResponse:
     """The unit leaves."""
-    kept, key = _kept(member_id), typed_key()
+    kept, key = unconfirmed.kept(LEAVING, member_id), typed_key()
     if kept is None:
         return _form_page(_unit(member_id), EMPTY, refusal((), "leaving.lapsed"))
     body = {"leaves_on": kept["leaves_on"] or None, "reason": kept["reason"] or None}
@@ -82,7 +80,7 @@ def leave(member_id: str) -> AnyResponse:
     except Away as problem:
         # Sent again under the same key, it is done once.
         return page("leaving-confirm.html", unit=kept["unit"], typed=kept, key=key, problem=problem)
-    browser().drop_draft(draft_name(member_id))
+    unconfirmed.drop(LEAVING, member_id)
     if unit["left_at"] is None:
         return go(f"/members/{step(member_id)}", "leaving_announced")
     if person().member_id == member_id:
@@ -101,11 +99,6 @@ def retract(member_id: str) -> AnyResponse:
     except (Refused, Away) as problem:
         return _form_page(_unit(member_id), EMPTY, problem)
     return go(f"/members/{step(member_id)}", "leaving_retracted")
-
-
-def draft_name(member_id: str) -> str:
-    """Under which the visitor keeps what was typed."""
-    return f"leaving {digest_of(member_id)[:40]}"
 
 
 def _unit(member_id: str) -> Any:
@@ -141,15 +134,3 @@ def _look_over(typed: dict[str, str]) -> Refused | None:
     except ValueError:
         return refusal([{"field": "leaves_on", "message": say("leaving.fault.day")}], "leaving.look_over")
     return None
-
-
-def _kept(member_id: str) -> Any:
-    """What this very person has typed a moment ago: somebody else at the same browser does not see it."""
-    kept = browser().draft(draft_name(member_id))
-    if not kept:
-        return None
-    is_old = assembly().clock.now() - datetime.fromisoformat(kept["at"]) > KEPT
-    if is_old or kept["account"] != person().account_id:
-        browser().drop_draft(draft_name(member_id))
-        return None
-    return kept

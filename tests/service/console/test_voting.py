@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from services.console.browser import SESSION_COOKIE, STEP_UP, VISITOR_COOKIE
 from services.console.commands.drafts import find_draft, keep_draft
 from services.console.commands.sessions import begin_session
-from services.console.pages.ballots import CHOICE_KEPT, draft_name
+from services.console.pages.ballots import VOTE
+from services.console.pages.unconfirmed import KEPT, name_of
 from services.console.sealing import digest_of, seal
 from services.console.tables import sessions
 from services.membership.commands.sessions import Issuer, issue_person_token
@@ -31,7 +32,7 @@ def kept_choice(visitor: Visitor, ballot_id: str) -> Any:
     cookie = visitor.client.get_cookie(VISITOR_COOKIE, domain="alliance.example")
     assert cookie is not None
     with visitor.office.assembly.reading() as look:
-        return find_draft(look, cookie.value, draft_name(ballot_id))
+        return find_draft(look, cookie.value, name_of(VOTE, ballot_id))
 
 
 def long_signed_in(office: Office, username: str, *, console_knows: bool = True) -> Visitor:
@@ -232,11 +233,11 @@ def test_a_choice_that_was_kept_for_too_long_is_made_anew(office: Office, case: 
     member.get(f"/ballots/{ballot}")
     member.send(f"/ballots/{ballot}/choice", choice="yes", follow=True)
     kept = kept_choice(member, ballot)
-    early = datetime.fromisoformat(kept["at"]) - CHOICE_KEPT
+    early = datetime.fromisoformat(kept["at"]) - KEPT
     cookie = member.client.get_cookie(VISITOR_COOKIE, domain="alliance.example")
     assert cookie is not None
     with office.assembly.begin() as work:
-        keep_draft(work, cookie.value, draft_name(ballot), {**kept, "at": early.isoformat()})
+        keep_draft(work, cookie.value, name_of(VOTE, ballot), {**kept, "at": early.isoformat()})
 
     page = member.send(f"/ballots/{ballot}/vote", choice="yes")
 
